@@ -1,0 +1,108 @@
+"""How a stage talks to a person: exit codes, one-line errors, progress."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class BadSetting(ValueError):
+    """A setting that cannot work: one line naming the key, the value and what is allowed."""
+
+
+class TooManyFailures(RuntimeError):
+    """More items failed than ``runtime.max_failures`` allows."""
+
+
+def stage(main: Callable[[Path], None], doc: str) -> None:
+    """Run a stage's ``main(params_path)`` from the command line.
+
+    Exit codes: 0 done; 2 a bad setting or input, told in one line before any output is touched;
+    1 a failure on the way; 130 or 143 after Ctrl-C or SIGTERM. An interrupted stage never exits
+    0, because DVC would record half an output as a success.
+    """
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        main(arguments.params)
+    except BadSetting as error:
+        sys.exit(_complain(error, 2))
+    except (ValueError, OSError, TooManyFailures) as error:
+        if os.environ.get("WIZARD_TRACEBACK"):
+            raise
+        sys.exit(_complain(error, 1))
+    except KeyboardInterrupt:
+        sys.exit(_complain("interrupted; what was finished is kept, run again to go on", 130))
+
+
+def _complain(error: object, code: int) -> int:
+    script = Path(sys.argv[0]).name
+    print(f"{script}: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def say(line: str) -> None:
+    """A line on stderr that does not break a progress bar."""
+    if "tqdm" in sys.modules:
+        sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
+    else:
+        print(line, file=sys.stderr)
+
+
+def report_failures(rows: Iterable[dict], max_failures: int) -> None:
+    """Say which items failed; raise TooManyFailures when they are more than allowed."""
+    failed = [row for row in rows if row["status"] != "ok"]
+    for row in failed[:20]:
+        say(f"failed: {row['id']}: {row['error']}")
+    if len(failed) > 20:
+        say(f"… and {len(failed) - 20} more, all in the manifest")
+    if len(failed) > max_failures:
+        raise TooManyFailures(
+            f"{len(failed)} failed, runtime.max_failures allows {max_failures}; "
+            "remove them from the source or raise the limit"
+        )
+
+
+def progress(items: Iterable[T], total: int | None, desc: str, unit: str = "image") -> Iterator[T]:
+    """Pass items through while showing done/total, average time per item and time remaining.
+
+    On a terminal a bar; elsewhere (CI logs) a plain line at most every ten seconds and one at
+    the end.
+    """
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        layout = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {postfix}]"
+        with tqdm(total=total, desc=desc, unit=unit, bar_format=layout) as bar:
+            start = time.monotonic()
+            for count, item in enumerate(items, 1):
+                yield item
+                each = (time.monotonic() - start) / count
+                bar.set_postfix_str(f"{each:.2f} s/{unit}", refresh=False)
+                bar.update()
+        return
+    yield from _progress_lines(items, total, desc, unit)
+
+
+def _progress_lines(items: Iterable[T], total: int | None, desc: str, unit: str) -> Iterator[T]:
+    start = told = time.monotonic()
+    count = 0
+    for count, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - told >= 10 and count != total:
+            told, each = now, (now - start) / count
+            left = f", {each * (total - count):.0f} s left" if total else ""
+            say(f"{desc}: {count}/{total or '?'} {unit}s, {each:.2f} s/{unit}{left}")
+    took = time.monotonic() - start
+    say(f"{desc}: {count} {unit}s in {took:.1f} s, {took / max(count, 1):.3f} s/{unit}")

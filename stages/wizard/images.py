@@ -1,0 +1,98 @@
+"""Photographs and masks as arrays: decode, fit, encode, composite."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, PngImagePlugin
+
+# The caller's limit is checked from the header before any pixel is decoded; Pillow's own limit
+# would only warn.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Decode an encoded photograph of any mode.
+
+    EXIF orientation is applied, 16-bit values are scaled to 8, transparency is laid on white,
+    and CMYK, palette and grey become RGB.
+
+    Returns (uint8 H×W×3, (width, height) as stored). Raises ValueError with a reason: not an
+    image, broken, or more than ``max_pixels`` pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as photo:
+            width, height = photo.size
+            if width * height > max_pixels:
+                raise ValueError(f"{width}×{height} pixels exceed fetch.max_pixels {max_pixels}")
+            photo.load()
+            upright = ImageOps.exif_transpose(photo)
+            return np.asarray(_to_rgb(upright)), (width, height)
+    except Image.UnidentifiedImageError:
+        raise ValueError("not an image in a format that Pillow reads") from None
+    except (OSError, SyntaxError, EOFError, MemoryError) as error:
+        raise ValueError(f"broken image: {error}") from None
+
+
+def _to_rgb(photo: Image.Image) -> Image.Image:
+    if photo.mode in ("I;16", "I;16L", "I;16B", "I"):
+        wide = np.asarray(photo, dtype=np.float64)
+        grey = np.rint(wide.clip(0, 65535) / 257).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    if photo.mode == "F":
+        raise ValueError("floating-point image: its value range is unknown; save it as 8 or 16 bit")
+    if photo.has_transparency_data:
+        rgba = photo.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return photo.convert("RGB")
+
+
+def fit(image: np.ndarray, size: int) -> np.ndarray:
+    """Centre-crop to a square and resize to ``size``×``size`` (Lanczos, antialiased).
+
+    ``image`` is uint8 H×W×3; so is the result.
+    """
+    height, width = image.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    box = (left, top, left + side, top + side)
+    resized = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS, box=box)
+    return np.asarray(resized)
+
+
+def encode(array: np.ndarray, text: dict[str, str] | None = None) -> bytes:
+    """PNG bytes of an image (uint8 H×W×3) or a mask (bool H×W, True becomes white).
+
+    ``text`` goes into the file's text chunks. The same arguments give the same bytes.
+    """
+    if array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    chunks = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        chunks.add_itxt(key, value)
+    buffer = io.BytesIO()
+    # Level 1 is four times as fast as the default for photographs that compress little anyway.
+    Image.fromarray(array).save(buffer, "PNG", pnginfo=chunks, compress_level=1)
+    return buffer.getvalue()
+
+
+def load(path: Path | str) -> np.ndarray:
+    """One of our own images: uint8 H×W×3."""
+    with Image.open(path) as photo:
+        return np.asarray(photo.convert("RGB"))
+
+
+def load_mask(path: Path | str) -> np.ndarray:
+    """One of our own masks: bool H×W, True = hole."""
+    with Image.open(path) as photo:
+        return np.asarray(photo.convert("L")) >= 128
+
+
+def composite(original: np.ndarray, filled: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """``filled`` inside the mask, ``original`` outside, without any blending.
+
+    Both images are uint8 H×W×3, the mask bool H×W. Raises ValueError when shapes differ.
+    """
+    if original.shape != filled.shape or original.shape[:2] != mask.shape:
+        raise ValueError(f"shapes differ: {original.shape}, {filled.shape}, mask {mask.shape}")
+    return np.where(mask[..., None], filled, original)

@@ -1,0 +1,231 @@
+"""params.yaml as typed, bounded, immutable settings."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wizard.console import BadSetting
+
+MAX_FILE_BYTES = 100_000
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Classical = Literal["telea", "navier-stokes", "biharmonic", "mean"]
+
+
+class Block(BaseModel):
+    """One block of params.yaml: unknown keys are refused, values are not converted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Fetch(Block):
+    source: Annotated[str, Field(min_length=1)]
+    split: str
+    revision: str | None
+    column: str | None
+    metadata: str | None
+    start: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1)] | None
+    size: Annotated[int, Field(ge=32, le=4096, multiple_of=8)]
+    max_pixels: Annotated[int, Field(ge=1024)]
+
+
+class Mask(Block):
+    shape: Literal["rectangles", "box", "strokes", "scratches", "half", "border", "files"]
+    ratio: Fraction | Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+    per_image: Annotated[int, Field(ge=1, le=999)] | Literal["auto"]
+    strokes: Literal["thin", "medium", "thick"]
+    side: Literal["random", "left", "right", "top", "bottom"]
+    folder: str
+    hole: Literal["white", "black"]
+    seed: int
+
+    @model_validator(mode="after")
+    def _range_ascends(self):
+        if isinstance(self.ratio, list) and self.ratio[0] > self.ratio[1]:
+            raise ValueError(f"ratio = {self.ratio}: give [low, high] with low ≤ high")
+        return self
+
+
+class Inpaint(Block):
+    backend: Literal["diffusers", "telea", "navier-stokes", "biharmonic", "mean"]
+    model: Annotated[str, Field(min_length=1)]
+    revision: str | None
+    variant: str | None
+    prompt: str
+    negative_prompt: str
+    num_inference_steps: Annotated[int, Field(ge=1, le=1000)]
+    guidance_scale: Annotated[float, Field(ge=0, le=50)]
+    strength: Annotated[float, Field(gt=0, le=1)]
+    scheduler: (
+        Literal[
+            "DDIMScheduler",
+            "DPMSolverMultistepScheduler",
+            "EulerDiscreteScheduler",
+            "EulerAncestralDiscreteScheduler",
+            "LCMScheduler",
+            "PNDMScheduler",
+            "UniPCMultistepScheduler",
+        ]
+        | None
+    )
+    prefill: Literal["mean", "telea"]
+    baseline: Classical
+    samples_per_mask: Annotated[int, Field(ge=1, le=100)]
+    keep_raw: bool
+    seed: int
+
+    @model_validator(mode="after")
+    def _possible(self):
+        if int(self.num_inference_steps * self.strength) < 1:
+            raise ValueError(
+                f"num_inference_steps = {self.num_inference_steps}: times strength {self.strength} "
+                "leaves no denoising step; raise either until their product is 1 or more"
+            )
+        if self.negative_prompt and self.guidance_scale <= 1:
+            raise ValueError(
+                f"negative_prompt = {self.negative_prompt!r}: has no effect at guidance_scale "
+                f"{self.guidance_scale}; raise guidance_scale above 1 or empty the prompt"
+            )
+        if self.backend != "diffusers" and self.samples_per_mask > 1:
+            raise ValueError(
+                f"samples_per_mask = {self.samples_per_mask}: backend {self.backend} has no "
+                "randomness, every sample would be the same; set it to 1"
+            )
+        return self
+
+
+class Evaluate(Block):
+    reference: Literal["original", "none"]
+    ssim_target: Annotated[float, Field(ge=-1, le=1)]
+    ring_px: Annotated[int, Field(ge=1, le=256)]
+    hole_bins: Annotated[float, Field(ge=0.01, le=1)]
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)]
+    seed: int
+
+
+class Plot(Block):
+    review_images: Annotated[int, Field(ge=1, le=400)]
+    dpi: Annotated[int, Field(ge=50, le=600)]
+    seed: int
+
+
+class Runtime(Block):
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    dtype: Literal["auto", "float32", "float16", "bfloat16"]
+    batch_size: Annotated[int, Field(ge=1, le=1024)]
+    workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
+    max_failures: Annotated[int, Field(ge=0)]
+    journal_gb: Annotated[float, Field(ge=0)]
+
+
+class Params(Block):
+    fetch: Fetch
+    mask: Mask
+    inpaint: Inpaint
+    evaluate: Evaluate
+    plot: Plot
+    runtime: Runtime
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Plain data only: no aliases (a few lines of them can expand to gigabytes), no double keys."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.MarkedYAMLError(
+                problem="aliases are not allowed", problem_mark=event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                mark = node.value[position][0].start_mark
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} given twice", problem_mark=mark)
+        return super().construct_mapping(node, deep)
+
+
+# YAML 1.1 reads 1e-4 as text for want of a dot; people mean a number.
+_PlainLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def load(path: Path | str = "params.yaml") -> Params:
+    """Read and check all settings.
+
+    Raises BadSetting with one line naming the first wrong key, its value and what is allowed.
+    """
+    try:
+        if Path(path).stat().st_size > MAX_FILE_BYTES:
+            raise BadSetting(
+                f"{path}: larger than {MAX_FILE_BYTES} bytes; settings are a page of text"
+            )
+        with open(path, encoding="utf-8") as file:
+            # SafeLoader's subclass: nothing but plain values can come out of it.
+            content = yaml.load(file, Loader=_PlainLoader)  # noqa: S506
+    except OSError as error:
+        raise BadSetting(
+            f"{path}: {error.strerror}; run from the repository's top folder"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise BadSetting(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise BadSetting(f"{path}: blocks expected: {', '.join(Params.model_fields)}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        # A mistyped key is both unknown and missing: naming the typo is what helps.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        raise BadSetting(f"{path}: {_explain(first)}") from None
+
+
+def _explain(error: dict) -> str:
+    """One pydantic error as one line: key = value: what is allowed."""
+    place = [str(part) for part in error["loc"]]
+    block = Params.model_fields.get(place[0]) if place else None
+    fields = block.annotation.model_fields if block else Params.model_fields
+    # Union members add their own type name behind the key; a reader knows the key only.
+    key = ".".join(place[:2])
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key; allowed: {', '.join(fields)}"
+    if error["type"] == "missing":
+        return f"{key}: missing; add it (git shows the default: git show HEAD:params.yaml)"
+    if error["type"] == "value_error":
+        return f"{key}.{error['ctx']['error']}"
+    return f"{key} = {error['input']!r}: {_allowed(place, error)}"
+
+
+def _allowed(place: list[str], error: dict) -> str:
+    """What a field accepts, from its JSON schema, so that the union's other members are named too."""
+    if len(place) < 2:
+        return error["msg"]
+    schema = Params.model_fields[place[0]].annotation.model_json_schema()["properties"][place[1]]
+    return "allowed: " + " or ".join(_describe(member) for member in schema.get("anyOf", [schema]))
+
+
+def _describe(schema: dict) -> str:
+    if "enum" in schema:
+        return ", ".join(str(value) for value in schema["enum"])
+    if "const" in schema:
+        return str(schema["const"])
+    if schema.get("type") == "array":
+        return f"a list of {schema.get('minItems', 'any')} of ({_describe(schema['items'])})"
+    names = {
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "text",
+        "boolean": "true, false",
+    }
+    signs = {
+        "minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<",
+        "multipleOf": "a multiple of", "pattern": "matching", "minLength": "of length ≥",
+    }  # fmt: skip
+    bounds = [f"{sign} {schema[name]}" for name, sign in signs.items() if name in schema]
+    return " ".join([names.get(schema["type"], schema["type"]), ", ".join(bounds)]).strip()

@@ -1,0 +1,164 @@
+"""Manifests, seeds, fingerprints, atomic writes and the journal: what makes a run repeatable."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+OK, FAILED = "ok", "failed"
+
+
+def read(path: Path | str) -> list[dict]:
+    """Rows of a JSON Lines manifest, in file order.
+
+    Raises OSError when the file is missing and ValueError with the line number when a line is
+    not a JSON object.
+    """
+    rows = []
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ValueError(
+                    f"{path}:{number}: not JSON ({error}); run the stage again"
+                ) from None
+            if not isinstance(row, dict) or "id" not in row:
+                raise ValueError(f"{path}:{number}: not a manifest row; run the stage again")
+            rows.append(row)
+    return rows
+
+
+def write(path: Path | str, rows: Iterable[dict]) -> None:
+    """Write rows as JSON Lines, sorted by id (then run and sample); same rows, same bytes."""
+    ordered = sorted(rows, key=lambda row: (row["id"], row.get("run", ""), row.get("sample", 0)))
+    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in ordered)
+    write_atomic(path, "".join(lines).encode())
+
+
+def usable(rows: Iterable[dict]) -> list[dict]:
+    """The rows that did not fail."""
+    return [row for row in rows if row["status"] == OK]
+
+
+def seed(base: int, stage: str, name: str) -> int:
+    """A 63-bit seed that depends on these three alone, so that no item's draw moves another's."""
+    digest = hashlib.sha256(json.dumps([base, stage, name]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def fingerprint(**parts) -> str:
+    """SHA-256 (hex) of everything that decides one output; parts are plain JSON values."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_sha256(path: Path | str) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomic(path: Path | str, data: bytes) -> None:
+    """Write a file so that a reader, or a kill, sees the old content or the new, never a part."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class Journal:
+    """Finished results under their fingerprint, outside git and DVC.
+
+    A killed run finds what it had finished; an added image costs only itself; going back to old
+    settings costs nothing. The folder may be deleted at any time: only time is lost.
+
+    ``folder`` is the place of one stage's results; ``max_bytes`` bounds their total, oldest use
+    first out (applied by :meth:`trim`).
+    """
+
+    def __init__(self, folder: Path | str, max_bytes: int):
+        self.folder = Path(folder)
+        self.max_bytes = max_bytes
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.png"
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes kept under this fingerprint, or None."""
+        path = self._path(key)
+        try:
+            data = path.read_bytes()
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        return data
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep bytes under their fingerprint."""
+        write_atomic(self._path(key), data)
+
+    def trim(self) -> None:
+        """Delete the results that were used longest ago until the rest fits, and leftovers."""
+        files = []
+        for path in self.folder.glob("*/*"):
+            if path.name.startswith(".part-"):
+                path.unlink(missing_ok=True)
+            else:
+                status = path.stat()
+                files.append((status.st_mtime_ns, status.st_size, path))
+        excess = sum(size for _, size, _ in files) - self.max_bytes
+        for _, size, path in sorted(files):
+            if excess <= 0:
+                break
+            path.unlink(missing_ok=True)
+            excess -= size
+
+
+def journal(stage: str, max_gigabytes: float) -> Journal:
+    """The journal of a stage under ``.work/`` of the repository that DVC runs in.
+
+    Queued experiments run in temporary copies; DVC names the true root in ``DVC_ROOT``, and a
+    journal there is shared by all of them.
+    """
+    return Journal(
+        Path(os.environ.get("DVC_ROOT", "."), ".work", stage), int(max_gigabytes * 2**30)
+    )
+
+
+class Folder:
+    """A stage's output folder while it is filled: files appear whole, and strangers go.
+
+    DVC empties an output before it runs a stage, a run by hand does not: :meth:`sweep` deletes
+    whatever this run did not publish.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self.names: set[str] = set()
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def publish(self, name: str, data: bytes) -> None:
+        """Write one file of this folder atomically; ``name`` is an id plus suffix."""
+        if Path(name).name != name or name.startswith("."):
+            raise ValueError(
+                f"{name!r} is not a plain file name; no file is written outside {self.path}"
+            )
+        write_atomic(self.path / name, data)
+        self.names.add(name)
+
+    def sweep(self) -> None:
+        """Delete what an earlier run left."""
+        for path in self.path.iterdir():
+            if path.name not in self.names:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

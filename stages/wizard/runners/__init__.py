@@ -1,0 +1,1 @@
+"""How work is spread: one interface, ``run(fn, items, …)``, for each kind of machine."""

@@ -1,0 +1,56 @@
+"""Spread work over the cores of this machine, in order and with bounded memory."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def cores(workers: int | str = "auto") -> int:
+    """Number of workers for ``runtime.workers``; "auto" is one for each core we may use."""
+    return len(os.sched_getaffinity(0)) if workers == "auto" else workers
+
+
+def run(
+    fn: Callable[[T], R], items: Iterable[T], workers: int | str = "auto", processes: bool = True
+) -> Iterator[R]:
+    """Yield ``fn(item)`` for each item, in the order of the items.
+
+    At most a few items a worker are in flight, so memory does not grow with their number, and
+    ``items`` may be an endless generator. With ``processes`` the function and items must be
+    picklable; threads suit functions that spend their time in code that releases the
+    interpreter lock (PNG, OpenCV). An exception of ``fn`` is raised here, in its item's turn.
+    """
+    count = cores(workers)
+    if count == 1:
+        yield from map(fn, items)
+        return
+    with _pool(count, processes) as pool:
+        waiting: deque = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(fn, item))
+                if len(waiting) >= 4 * count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _pool(count: int, processes: bool) -> Executor:
+    if not processes:
+        return ThreadPoolExecutor(count)
+    # Forking a process that runs threads can deadlock; a spawned one starts clean. One thread
+    # each, or the numeric libraries would start cores² of them.
+    return ProcessPoolExecutor(count, get_context("spawn"), initializer=_single_threaded)
+
+
+def _single_threaded() -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
