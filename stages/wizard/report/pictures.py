@@ -1,0 +1,35 @@
+"""Holes and errors made visible. Images are uint8 H×W×3, masks bool H×W (True = hole)."""
+
+import numpy as np
+
+ERROR_RANGE = 64
+TINT = np.array([213, 94, 0])  # vermilion of Okabe and Ito: stands out from skin, sky and foliage
+
+
+def masked(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The image with diagonal grey stripes where the hole is; uint8 H×W×3.
+
+    Stripes, because no single colour is sure to differ from the photograph around the hole.
+    """
+    rows, columns = np.indices(mask.shape)
+    period = max(4, mask.shape[1] // 16)
+    stripes = np.where((rows + columns) % period < period / 2, 110, 150).astype(np.uint8)
+    return np.where(mask[..., None], stripes[..., None], image)
+
+
+def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The image with the hole tinted and what lies under it still to be seen; uint8 H×W×3."""
+    tinted = np.rint(image * 0.4 + TINT * 0.6).astype(np.uint8)
+    return np.where(mask[..., None], tinted, image)
+
+
+def error_map(original: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """Absolute error, mean of the three channels, in the colours of Matplotlib's "magma".
+
+    Black is no error, the lightest yellow ``ERROR_RANGE`` levels (of 255) or more; uint8 H×W×3.
+    The scale is fixed so that maps of different results can be compared.
+    """
+    from matplotlib import colormaps
+
+    error = np.abs(original.astype(np.int16) - filled).mean(axis=2) / ERROR_RANGE
+    return colormaps["magma"](error.clip(0, 1), bytes=True)[..., :3]
