@@ -82,7 +82,7 @@ def progress(items: Iterable[T], total: int | None, desc: str, unit: str = "imag
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        layout = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {postfix}]"
+        layout = "{desc}: {percentage:3.0f}%|{bar}| {n}/{total} [{elapsed}<{remaining}{postfix}]"
         with tqdm(total=total, desc=desc, unit=unit, bar_format=layout) as bar:
             start = time.monotonic()
             for count, item in enumerate(items, 1):

@@ -203,7 +203,7 @@ def _explain(error: dict) -> str:
 
 
 def _allowed(place: list[str], error: dict) -> str:
-    """What a field accepts, from its JSON schema, so that the union's other members are named too."""
+    """What a field accepts, from its JSON schema: pydantic names one member of a union only."""
     if len(place) < 2:
         return error["msg"]
     schema = Params.model_fields[place[0]].annotation.model_json_schema()["properties"][place[1]]

@@ -1,10 +1,12 @@
 """Spread work over the cores of this machine, in order and with bounded memory."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -46,11 +48,19 @@ def run(
 def _pool(count: int, processes: bool) -> Executor:
     if not processes:
         return ThreadPoolExecutor(count)
-    # Forking a process that runs threads can deadlock; a spawned one starts clean. One thread
-    # each, or the numeric libraries would start cores² of them.
-    return ProcessPoolExecutor(count, get_context("spawn"), initializer=_single_threaded)
+    # One thread a worker, or the numeric libraries would start cores² of them. They read this
+    # when they are loaded, so it must be in the environment that the workers inherit.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+        os.environ.setdefault(name, "1")
+    # Forking a process that runs threads can deadlock; a spawned one starts clean.
+    return ProcessPoolExecutor(count, get_context("spawn"), initializer=_leave_with_parent)
 
 
-def _single_threaded() -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
+def _leave_with_parent() -> None:
+    """Let a worker die when its parent is killed: it would wait for work for ever."""
+
+    def watch() -> None:
+        wait([parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

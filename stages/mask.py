@@ -1,0 +1,96 @@
+"""Draw holes over the photographs.
+
+    python stages/mask.py          (or: dvc repro mask)
+
+Reads data/images.jsonl, writes data/masks/<image id>_mask<k>.png (white = hole), the manifest
+data/masks.jsonl, and metrics/masks.png, a sheet of holes over photographs to look at before a
+long run. A mask depends on mask.seed and its own id alone: adding or removing photographs moves
+no other mask.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from wizard import images, masks, params, records
+from wizard.console import progress, report_failures, stage
+from wizard.masks import files
+from wizard.report import sheets
+from wizard.runners import local
+
+DATA = Path("data")
+PREVIEWED = 24
+
+
+def main(params_path: Path) -> None:
+    everything = params.load(params_path)
+    settings, runtime = everything.mask, everything.runtime
+    photographs = records.usable(records.read(DATA / "images.jsonl"))
+    jobs = [job for photo in photographs for job in plan(photo, settings)]
+
+    folder = records.Folder(DATA / "masks")
+    drawn = local.run(partial(draw, settings=settings), jobs, runtime.workers, processes=False)
+    rows = []
+    for row, mask in progress(drawn, len(jobs), "mask", unit="mask"):
+        if mask is not None:
+            folder.publish(f"{row['id']}.png", images.encode(mask))
+        rows.append(row)
+    folder.sweep()
+    records.write(DATA / "masks.jsonl", rows)
+    preview(photographs, records.usable(rows))
+    report_failures(rows, runtime.max_failures)
+
+
+def plan(photo: dict, settings: params.Mask) -> list[tuple[dict, dict, Path | None]]:
+    """The masks of one photograph: its row, a row for each mask, and the user's file if any."""
+    if settings.shape == "files":
+        found = files.find(Path(settings.folder), photo["source_name"]) or [None]
+        return [(photo, start_row(photo, k, settings), path) for k, path in enumerate(found)]
+    count = settings.per_image
+    if count == "auto":
+        count = 8 if photo["source"] == "samples" else 1
+    return [(photo, start_row(photo, k, settings), None) for k in range(count)]
+
+
+def start_row(photo: dict, k: int, settings: params.Mask) -> dict:
+    name = f"{photo['id']}_mask{k:03d}"
+    return {"id": name, "image": photo["id"], "mask": k, "shape": settings.shape}
+
+
+def draw(
+    job: tuple[dict, dict, Path | None], settings: params.Mask
+) -> tuple[dict, np.ndarray | None]:
+    """One finished row and its mask; a mask that cannot be had is a failed row."""
+    photo, row, path = job
+    height, width = images.load(DATA / photo["file"]).shape[:2]
+    rng = np.random.default_rng(records.seed(settings.seed, "mask", row["id"]))
+    try:
+        if settings.shape == "files":
+            mask = files.load(path, height, width, settings.hole)
+        else:
+            ratio = settings.ratio
+            if isinstance(ratio, list):
+                ratio = rng.uniform(*ratio)
+            options = {"strokes": settings.strokes, "side": settings.side}
+            mask = masks.draw(settings.shape, rng, height, width, ratio, **options)
+    except ValueError as error:
+        return row | {"status": records.FAILED, "error": str(error)}, None
+    facts = {"file": f"masks/{row['id']}.png", "hole_fraction": round(float(mask.mean()), 6)}
+    return row | facts | {"status": records.OK}, mask
+
+
+def preview(photographs: list[dict], rows: list[dict]) -> None:
+    """A sheet of the first holes over their photographs."""
+    files_of = {photo["id"]: DATA / photo["file"] for photo in photographs}
+    shown = rows[:PREVIEWED]
+    sheet = sheets.mask_sheet(
+        [images.load(files_of[row["image"]]) for row in shown],
+        [images.load_mask(DATA / row["file"]) for row in shown],
+        [row["id"] for row in shown],
+    )
+    records.write_atomic(Path("metrics/masks.png"), images.encode(sheet))
+
+
+if __name__ == "__main__":
+    stage(main, __doc__)

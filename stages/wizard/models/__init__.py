@@ -1,0 +1,41 @@
+"""What fills holes. A backend is one file; this table is where it is found by name.
+
+A backend is an object with
+
+- ``stride``: height and width handed to it are multiples of this many pixels
+- ``grid``: masks handed to it are unions of ``grid``×``grid`` cells
+- ``identity``: what decides its results besides the inputs, as a JSON value
+- ``fill(images, masks, seeds)``: equal-sized uint8 H×W×3 images whose holes are already
+  replaced, bool H×W masks, one integer seed each; returns as many uint8 H×W×3 images in the
+  same order, or a ValueError in the place of one that could not be filled. What it paints
+  outside the hole does not matter. MemoryError says that the batch was too large.
+- ``round_trip(images)``: the images after the backend's own autoencoder, or None in the place
+  of the method when it has none
+"""
+
+import hashlib
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+BACKENDS = {
+    "diffusers": "wizard.models.diffusion",
+    "telea": "wizard.models.classical",
+    "navier-stokes": "wizard.models.classical",
+    "biharmonic": "wizard.models.classical",
+    "mean": "wizard.models.classical",
+}
+
+
+def load(name: str, **settings):
+    """The backend of that name, ready to fill; settings are those of its file's ``load``."""
+    return import_module(BACKENDS[name]).load(name, **settings)
+
+
+def source_sha256(name: str) -> str:
+    """Hash of the code that decides what this backend's results are."""
+    modules = [BACKENDS[name], "wizard.models.filling", "wizard.models.classical", "wizard.images"]
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update(Path(find_spec(module).origin).read_bytes())
+    return digest.hexdigest()

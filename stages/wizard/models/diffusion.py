@@ -1,0 +1,270 @@
+"""Diffusion inpainting with any checkpoint that diffusers' AutoPipelineForInpainting loads."""
+
+import inspect
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import torch
+import transformers
+
+from wizard.console import BadSetting
+from wizard.records import file_sha256
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one family of pipelines wants to be treated like."""
+
+    max_strength: float = 1.0
+    embeds: tuple[str, ...] = ()  # what encode_prompt returns, in its order
+
+
+RULES = {
+    "StableDiffusionInpaintPipeline": Rules(embeds=("prompt_embeds", "negative_prompt_embeds")),
+    # At strength 1 the pipeline starts from noise alone, which this checkpoint never saw.
+    "StableDiffusionXLInpaintPipeline": Rules(
+        max_strength=0.9999,
+        embeds=(
+            "prompt_embeds",
+            "negative_prompt_embeds",
+            "pooled_prompt_embeds",
+            "negative_pooled_prompt_embeds",
+        ),
+    ),
+}
+
+# A false alarm of the safety checker blanks an image, and a blanked image must not be scored as
+# a result; a watermark would be scored too. Families without them ignore these.
+_SWITCHED_OFF = {
+    "safety_checker": None,
+    "requires_safety_checker": False,
+    "add_watermarker": False,
+}
+
+# Values at which a setting that a pipeline lacks makes no difference.
+_NEUTRAL = {"strength": 1.0, "negative_prompt": ""}
+
+
+class Diffusion:
+    """A diffusers inpainting pipeline as a backend; see the contract of the room.
+
+    ``call`` holds prompt, negative_prompt, num_inference_steps, guidance_scale and strength.
+    """
+
+    def __init__(self, pipe, identity: dict, call: dict):
+        self.identity = identity
+        self.grid = getattr(pipe, "vae_scale_factor", 8)
+        network = getattr(pipe, "unet", None)
+        levels = len(network.config.block_out_channels) if network else 2
+        self.stride = self.grid * 2 ** (levels - 1)
+        self._pipe = pipe
+        if not hasattr(pipe, "vae"):
+            self.round_trip = None
+        rules = RULES.get(type(pipe).__name__, Rules())
+        self._call = _supported(
+            pipe, call | {"strength": min(call["strength"], rules.max_strength)}
+        )
+        self._prompts = {key: self._call.pop(key) for key in _PROMPTS if key in self._call}
+        self._embeds = _encode(pipe, rules.embeds, call) if rules.embeds else None
+
+    def fill(
+        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], seeds: Sequence[int]
+    ) -> list[np.ndarray | ValueError]:
+        """Paint the holes; one CPU generator an image makes it independent of its batch."""
+        height, width = masks[0].shape
+        try:
+            with torch.inference_mode():
+                painted = self._pipe(
+                    image=torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255,
+                    mask_image=torch.from_numpy(np.stack(masks)).unsqueeze(1).float(),
+                    height=height,
+                    width=width,
+                    generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+                    output_type="np",
+                    **self._text(len(images)),
+                    **self._call,
+                ).images
+        except RuntimeError as error:
+            raise _as_memory_error(error) from None
+        return [_to_uint8(one) for one in painted]
+
+    def _text(self, count: int) -> dict:
+        if self._embeds is None:
+            return {name: [text] * count for name, text in self._prompts.items()}
+        return {name: value.repeat_interleave(count, 0) for name, value in self._embeds.items()}
+
+    def round_trip(self, images: Sequence[np.ndarray]) -> list[np.ndarray | ValueError]:
+        """Encode and decode whole images (uint8 H×W×3, sides multiples of the stride).
+
+        The most likely latent, not a drawn one: the best that this autoencoder can give back,
+        a ceiling for every filling that goes through it.
+        """
+        vae = self._pipe.vae
+        kept = vae.dtype
+        # Some autoencoders overflow in half precision and say so in their configuration.
+        vae.to(torch.float32 if getattr(vae.config, "force_upcast", False) else kept)
+        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(vae.device, vae.dtype)
+        with torch.inference_mode():
+            latents = vae.encode(pixels / 127.5 - 1).latent_dist.mode()
+            decoded = vae.decode(latents).sample.float().cpu().permute(0, 2, 3, 1).numpy()
+        vae.to(kept)
+        return [_to_uint8((one + 1) / 2) for one in decoded]
+
+
+_PROMPTS = ("prompt", "negative_prompt")
+
+
+def _supported(pipe, call: dict) -> dict:
+    """The settings this pipeline takes; one it lacks must be at a value that means nothing."""
+    known = inspect.signature(pipe.__call__).parameters
+    for key in call.keys() - known:
+        if call[key] != _NEUTRAL.get(key):
+            raise BadSetting(
+                f"inpaint.{key} = {call[key]!r}: {type(pipe).__name__} has no such setting; "
+                f"set it to {_NEUTRAL.get(key)!r}"
+            )
+    return {key: value for key, value in call.items() if key in known}
+
+
+def _encode(pipe, names: tuple[str, ...], call: dict) -> dict:
+    """Prompt embeddings, computed once for all images, without those that guidance leaves out."""
+    with torch.inference_mode():
+        values = pipe.encode_prompt(
+            prompt=call["prompt"],
+            device=pipe.device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=call["guidance_scale"] > 1,
+            negative_prompt=call["negative_prompt"],
+        )
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+
+def _as_memory_error(error: RuntimeError) -> Exception:
+    """Out of memory as MemoryError, whatever a device calls it; any other error as it is."""
+    text = str(error)
+    if "out of memory" not in text and "allocate memory" not in text:
+        return error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return MemoryError(text.splitlines()[0])
+
+
+def _to_uint8(image: np.ndarray) -> np.ndarray | ValueError:
+    """0–1 to 0–255, rounded: truncation would darken every image by half a level."""
+    if not np.isfinite(image).all():
+        return ValueError("the model returned NaN; try runtime.dtype float32")
+    return np.rint(image * 255).clip(0, 255).astype(np.uint8)
+
+
+def load(
+    name: str,
+    *,
+    model: str,
+    revision: str | None,
+    variant: str | None,
+    scheduler: str | None,
+    device: str,
+    dtype: str,
+    **call,
+) -> Diffusion:
+    """Load a checkpoint from a folder or the Hub and put it on its device.
+
+    Only safetensors are read and no code of a checkpoint is run. ``device`` and ``dtype`` may be
+    "auto": CUDA, then MPS, then CPU; half precision on CUDA (bfloat16 where the GPU computes in
+    it), float32 elsewhere. ``call`` is what :class:`Diffusion` passes to each call.
+
+    Raises BadSetting when the checkpoint cannot be had or is not for inpainting.
+    """
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    device = _pick_device(device)
+    dtype = _pick_dtype(dtype, device)
+    folder = _locate(model, revision, variant)
+    try:
+        pipe = diffusers.AutoPipelineForInpainting.from_pretrained(
+            folder,
+            torch_dtype=getattr(torch, dtype),
+            variant=variant,
+            use_safetensors=True,
+            local_files_only=True,
+            **_SWITCHED_OFF,
+        )
+    except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BadSetting(f"inpaint.model = {model}: cannot be loaded: {reason}") from None
+    if scheduler:
+        pipe.scheduler = getattr(diffusers, scheduler).from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.to(device)
+    identity = {
+        "checkpoint": _checkpoint_sha256(folder),
+        "scheduler": type(pipe.scheduler).__name__,
+        "dtype": dtype,
+        "device": device.split(":")[0],
+    }
+    return Diffusion(pipe, identity, call)
+
+
+def _pick_device(device: str) -> str:
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = device.split(":")[0]
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available[kind]:
+        usable = ", ".join(name for name, there in available.items() if there)
+        raise BadSetting(f"runtime.device = {device}: not on this machine, which has: {usable}")
+    return device
+
+
+def _pick_dtype(dtype: str, device: str) -> str:
+    if dtype != "auto":
+        return dtype
+    if not device.startswith("cuda"):
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+
+
+def _locate(model: str, revision: str | None, variant: str | None) -> Path:
+    """The folder of a checkpoint: a local one, or a Hub snapshot, downloaded unless cached."""
+    if (Path(model) / "model_index.json").is_file():
+        return Path(model)
+    if Path(model).exists():
+        raise BadSetting(
+            f"inpaint.model = {model}: has no model_index.json; give the folder of a diffusers "
+            "checkpoint (one that save_pretrained wrote)"
+        )
+    try:
+        folder = diffusers.DiffusionPipeline.download(
+            model, revision=revision, variant=variant, use_safetensors=True, **_SWITCHED_OFF
+        )
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        pinned = f" --revision {revision}" if revision else ""
+        raise BadSetting(
+            f"inpaint.model = {model}: no such folder, and the Hub does not give it ({reason}). "
+            f"Download it where there is a network: hf download {model}{pinned}; "
+            "or run the embedded model: inpaint.model: data/models/face-tiny"
+        ) from None
+    return Path(folder)
+
+
+def _checkpoint_sha256(folder: Path) -> dict[str, str]:
+    """The hash of each file of a checkpoint that decides what it paints."""
+    kinds = {".safetensors", ".json", ".txt", ".model"}
+    parts = [path for path in folder.glob("*/*") if path.suffix in kinds]
+    return {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in sorted([*parts, folder / "model_index.json"])
+    }

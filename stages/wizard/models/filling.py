@@ -1,0 +1,112 @@
+"""What happens around every backend alike, so that backends are compared fairly.
+
+The order, for a batch: the hole is replaced (so that nothing under it can reach the backend),
+image and mask are padded to the backend's stride, the mask is grown to its grid, the backend
+fills, the padding is cut off, and the original is put back outside the original mask.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from wizard.images import composite
+from wizard.models.classical import METHODS
+
+
+class Filler:
+    """Fills holes in batches with one backend.
+
+    ``prefill`` names the method of :mod:`wizard.models.classical` that replaces the hole first:
+    a diffusion pipeline with ``strength`` below 1 starts from the image it is given and would
+    otherwise be handed the answer.
+
+    Every call to the backend holds exactly ``batch_size`` images, the last one repeated to fill
+    up: an image's result then depends on the batch size but not on its neighbours, so that a
+    resumed run and an uninterrupted one give the same bytes. When memory runs out the batch size
+    is halved for good.
+    """
+
+    def __init__(self, backend, prefill: str, batch_size: int):
+        self.backend = backend
+        self.batch_size = batch_size
+        self._prefill = METHODS[prefill]
+
+    def fill(
+        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], seeds: Sequence[int]
+    ) -> list[np.ndarray | ValueError]:
+        """What the backend paints for each image, whole; :func:`paste` puts it into the hole.
+
+        ``images`` are uint8 H×W×3, ``masks`` bool H×W of the same sizes, True = hole; all images
+        of one call have one size. The answer has their order and sizes; a ValueError with the
+        reason stands for an image that could not be filled. Raises ValueError when an image and
+        its mask differ in size.
+        """
+        hidden = [self._hide(image, mask) for image, mask in zip(images, masks, strict=True)]
+        padded = [self._pad(image) for image in hidden]
+        grown = [grow(self._pad(mask), self.backend.grid) for mask in masks]
+        painted = self._in_batches(self.backend.fill, padded, grown, seeds)
+        return [_checked(one, image) for one, image in zip(painted, images, strict=True)]
+
+    def round_trip(
+        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], seeds: Sequence[int]
+    ) -> list[np.ndarray | ValueError]:
+        """Like :meth:`fill`, but the original after the backend's own autoencoder.
+
+        The one place where a backend sees what is under the hole: this is the ceiling that
+        results are read against, never a result.
+        """
+        painted = self._in_batches(self.backend.round_trip, [self._pad(image) for image in images])
+        return [_checked(one, image) for one, image in zip(painted, images, strict=True)]
+
+    def _hide(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        if image.shape[:2] != mask.shape:
+            raise ValueError(f"image is {image.shape[:2]}, mask {mask.shape}; run mask again")
+        # The prefill itself must not see the hole either: some methods read their target.
+        return self._prefill(METHODS["mean"](image, mask), mask)
+
+    def _pad(self, array: np.ndarray) -> np.ndarray:
+        padding = [(0, -side % self.backend.stride) for side in array.shape[:2]]
+        return np.pad(array, [*padding, (0, 0)][: array.ndim], mode="reflect")
+
+    def _in_batches(self, function: Callable, *columns: Sequence) -> list:
+        """``function`` over equally long columns, always ``batch_size`` rows a call."""
+        rows = list(zip(*columns, strict=True))
+        done: list = []
+        while len(done) < len(rows):
+            batch = rows[len(done) : len(done) + self.batch_size]
+            full = batch + [batch[-1]] * (self.batch_size - len(batch))
+            try:
+                done += function(*zip(*full, strict=True))[: len(batch)]
+            except MemoryError as error:
+                if self.batch_size == 1:
+                    done.append(ValueError(f"out of memory at batch size 1: {error}"))
+                self.batch_size = max(1, self.batch_size // 2)
+        return done
+
+
+def grow(mask: np.ndarray, grid: int) -> np.ndarray:
+    """The union of all ``grid``×``grid`` cells that the mask touches (a max-pool).
+
+    Pipelines shrink masks to latents by nearest sampling, which drops holes off the latent grid
+    (InvokeAI #2447). Both sides of the bool H×W mask must be multiples of ``grid``.
+    """
+    height, width = mask.shape
+    cells = mask.reshape(height // grid, grid, width // grid, grid).any(axis=(1, 3))
+    return cells.repeat(grid, axis=0).repeat(grid, axis=1)
+
+
+def _checked(painted: np.ndarray | ValueError, image: np.ndarray) -> np.ndarray | ValueError:
+    """The painting without its padding, or the reason why it is none."""
+    if isinstance(painted, ValueError):
+        return painted
+    if image.any() and not painted.any():
+        return ValueError("the model returned an all-black image; try runtime.dtype float32")
+    return painted[: image.shape[0], : image.shape[1]]
+
+
+def paste(image: np.ndarray, painted: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The result: ``painted`` in the hole and ``image``, to the last bit, everywhere else."""
+    result = composite(image, painted, mask)
+    if not np.array_equal(result[~mask], image[~mask]):
+        raise AssertionError("a pixel outside the hole changed")
+    return result
