@@ -1,0 +1,147 @@
+"""Measure what every result is worth.
+
+    python stages/evaluate.py      (or: dvc repro evaluate)
+
+Reads the three manifests under data/ with their files, and data/ratings.csv; writes
+
+    metrics/scores.csv     a row a result, columns as stages/wizard/metrics/ defines them
+    metrics/quality.json   the figures that `dvc metrics diff` compares
+    metrics/by_hole.json   every mean by the hole's share of the image
+    metrics/ratings.json   what people said on the review page
+
+and prints a small table of the main figures. A result that failed, or has no truth to be held
+against where one is needed, is a row without numbers and never part of a mean.
+"""
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from wizard import images, metrics, params, records
+from wizard.console import progress, report_failures, stage
+from wizard.metrics import ratings, summary
+from wizard.metrics.diversity import diversity
+from wizard.runners import local
+
+DATA, METRICS = Path("data"), Path("metrics")
+# Below a millionth nothing is to be seen, and the last bits differ between processors.
+DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Hole:
+    """One hole: its row of masks.jsonl, its photograph, its fills by run and sample."""
+
+    row: dict
+    photograph: Path
+    fills: dict[tuple[str, int], dict]
+
+
+def main(params_path: Path) -> None:
+    everything = params.load(params_path)
+    settings, runtime = everything.evaluate, everything.runtime
+    photographs, masks, results = (
+        records.read(DATA / f"{name}.jsonl") for name in ("images", "masks", "inpainted")
+    )
+    opinions = ratings.read(DATA / "ratings.csv")
+    holes = plan(photographs, masks, results)
+    blind = settings.reference == "none"
+    runs = runs_to_score(results, blind)
+    work = partial(score_hole, runs=runs, ring_px=settings.ring_px, blind=blind)
+    scored = local.run(work, holes, runtime.workers)
+    rows = [row for rows in progress(scored, len(holes), "evaluate") for row in rows]
+    rows.sort(key=lambda row: (row["id"], row["sample"]))
+
+    good = records.usable(rows)
+    lost = sum(row["status"] != records.OK for row in photographs) + len(rows) - len(good)
+    draws = {"resamples": settings.bootstrap, "seed": records.seed(settings.seed, "evaluate", "")}
+    quality = summary.quality(good, lost, settings.ssim_target, **draws)
+    image_of = {row["id"]: row["image"] for row in good}
+    records.write_atomic(METRICS / "scores.csv", to_csv(rows))
+    write_json("quality", quality)
+    write_json("by_hole", summary.by_hole(good, settings.hole_bins, **draws))
+    write_json("ratings", ratings.summarise(opinions, image_of, **draws))
+    print(summary.table(quality))
+    report_failures(rows, runtime.max_failures)
+
+
+def plan(photographs: list[dict], masks: list[dict], results: list[dict]) -> list[Hole]:
+    """Bring together what belongs to one hole."""
+    fills = {row["id"]: {} for row in masks}
+    for row in results:
+        fills[row["id"]][row["run"], row["sample"]] = row
+    files = {row["id"]: DATA / row["file"] for row in records.usable(photographs)}
+    return [Hole(row, files[row["image"]], fills[row["id"]]) for row in masks]
+
+
+def runs_to_score(results: list[dict], blind: bool) -> list[str]:
+    """The model's results and every run beside them; without a truth no round trip of it."""
+    made = {row["run"] for row in results} - ({"roundtrip"} if blind else set())
+    return ["model", *(run for run in summary.RUNS if run in made)]
+
+
+def score_hole(hole: Hole, runs: list[str], ring_px: int, blind: bool) -> list[dict]:
+    """The rows of one hole, one a sample; a failure is a row with the reason."""
+    rows, fills = [], []
+    for sample in sorted({sample for _, sample in hole.fills}) or [0]:
+        row = {key: hole.row[key] for key in ("id", "image", "mask")} | {"sample": sample}
+        try:
+            mask, values, fill = score_sample(hole, sample, runs, ring_px, blind)
+        except (ValueError, OSError, SyntaxError) as error:
+            rows.append(row | {"status": records.FAILED, "error": str(error)})
+        else:
+            share = round(float(mask.mean()), DECIMALS)
+            rows.append(row | {"hole_fraction": share, "status": records.OK} | values)
+            fills.append(fill)
+    if len(fills) > 1:
+        spread = round(diversity(fills, mask), DECIMALS)
+        rows = [row | {"hole_diversity": spread} if row["status"] == "ok" else row for row in rows]
+    return rows
+
+
+def score_sample(
+    hole: Hole, sample: int, runs: list[str], ring_px: int, blind: bool
+) -> tuple[np.ndarray, dict[str, float | None], np.ndarray]:
+    """The mask, the numbers of every run, and the model's picture."""
+    if hole.row["status"] != records.OK:
+        raise ValueError(hole.row["error"])
+    mask = images.load_mask(DATA / hole.row["file"])
+    original = None if blind else images.load(hole.photograph)
+    values, pictures = {}, {}
+    for run in runs:
+        # The baseline and the round trip have one fill, which stands beside every sample.
+        fill = hole.fills.get((run, sample)) or hole.fills.get((run, 0))
+        if fill is None:
+            raise ValueError(f"{run}: no result in data/inpainted.jsonl; run inpaint again")
+        if fill["status"] != records.OK:
+            raise ValueError(f"{run}: {fill['error']}")
+        pictures[run] = images.load(DATA / fill["file"])
+        prefix = "" if run == "model" else f"{run}_"
+        for name, value in metrics.score(original, pictures[run], mask, ring_px).items():
+            values[prefix + name] = None if value is None else round(value, DECIMALS)
+    return mask, values, pictures["model"]
+
+
+def to_csv(rows: list[dict]) -> bytes:
+    """The rows as CSV, empty cells where there is no value; line ends are the same everywhere."""
+    facts = [name for name in summary.FACTS if name != "error"]
+    names = dict.fromkeys(name for row in rows for name in row if name not in summary.FACTS)
+    buffer = io.StringIO()
+    table = csv.DictWriter(buffer, [*facts, *names], extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return buffer.getvalue().encode()
+
+
+def write_json(name: str, figures: dict) -> None:
+    text = json.dumps(figures, indent=2, allow_nan=False) + "\n"
+    records.write_atomic(METRICS / f"{name}.json", text.encode())
+
+
+if __name__ == "__main__":
+    stage(main, __doc__)

@@ -1,0 +1,300 @@
+"""The evaluate stage on real files: what it writes, counts and refuses."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import evaluate
+import numpy as np
+import pytest
+import yaml
+from skimage.data import astronaut
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from wizard import images, records
+from wizard.console import TooManyFailures
+
+REPOSITORY = Path(__file__).parents[1]
+SIZE = 64
+
+
+class Workplace:
+    """A folder with photographs, masks and fills as the earlier stages leave them."""
+
+    def __init__(self, folder: Path, photographs: int = 3, per_image: int = 2, samples: int = 1):
+        self.folder, self.samples = folder, samples
+        self.rng = np.random.default_rng(0)
+        settings = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+        settings["runtime"]["workers"] = 1
+        settings["evaluate"]["bootstrap"] = 200
+        self.settings = settings
+        self.photographs, self.masks, self.results = [], [], []
+        for number in range(photographs):
+            self._add_photograph(number, per_image)
+        (folder / "data/ratings.csv").write_text("rater,id,run,criterion,value,note\n")
+
+    def _add_photograph(self, number: int, per_image: int) -> None:
+        name = f"face{number}"
+        image = astronaut()[20 * number : 20 * number + SIZE, 180 : 180 + SIZE]
+        self._save(f"images/{name}.png", image)
+        self.photographs.append({"id": name, "status": "ok", "file": f"images/{name}.png"})
+        for k in range(per_image):
+            hole = f"{name}_mask{k:03d}"
+            mask = np.zeros((SIZE, SIZE), bool)
+            mask[10 : 30 + 4 * k, 5 + number : 50] = True
+            self._save(f"masks/{hole}.png", mask)
+            row = {"id": hole, "image": name, "mask": k, "status": "ok"}
+            self.masks.append(row | {"file": f"masks/{hole}.png"})
+            for run, noise, samples in (("model", 9, self.samples), ("baseline", 25, 1)):
+                for sample in range(samples):
+                    self._add_fill(row, run, sample, image, mask, noise)
+
+    def _add_fill(self, row, run, sample, image, mask, noise) -> None:
+        painted = image + self.rng.normal(0, noise, image.shape)
+        filled = np.where(mask[..., None], painted.round().clip(0, 255), image).astype(np.uint8)
+        file = f"inpainted/{run}/{row['id']}_{sample}.png"
+        self._save(file, filled)
+        self.results.append(row | {"run": run, "sample": sample, "file": file})
+
+    def _save(self, file: str, pixels: np.ndarray) -> None:
+        records.write_atomic(self.folder / "data" / file, images.encode(pixels))
+
+    def run(self) -> tuple[list[dict], dict]:
+        """Evaluate; the rows of scores.csv and the content of quality.json."""
+        for name in ("images", "masks", "inpainted"):
+            rows = {"images": self.photographs, "masks": self.masks, "inpainted": self.results}
+            records.write(self.folder / f"data/{name}.jsonl", rows[name])
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(self.settings))
+        evaluate.main(self.folder / "params.yaml")
+        with open(self.folder / "metrics/scores.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return rows, self.read("quality")
+
+    def read(self, name: str) -> dict:
+        return json.loads((self.folder / f"metrics/{name}.json").read_text())
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda **numbers: Workplace(tmp_path, **numbers)
+
+
+def numbers_in(content) -> list:
+    if isinstance(content, dict):
+        return [number for value in content.values() for number in numbers_in(value)]
+    return [content]
+
+
+def test_scikit_image_reproduces_every_score(workplace):
+    place = workplace()
+    rows, _ = place.run()
+    assert len(rows) == 6
+    for row in rows:
+        original = images.load(f"data/images/{row['image']}.png")
+        for run, prefix in (("model", ""), ("baseline", "baseline_")):
+            result = images.load(f"data/inpainted/{run}/{row['id']}_0.png")
+            ssim = structural_similarity(
+                original,
+                result,
+                gaussian_weights=True,
+                sigma=1.5,
+                use_sample_covariance=False,
+                data_range=255,
+                channel_axis=2,
+            )
+            psnr = peak_signal_noise_ratio(original, result, data_range=255)
+            assert float(row[f"{prefix}ssim"]) == pytest.approx(ssim, abs=1e-6)
+            assert float(row[f"{prefix}psnr"]) == pytest.approx(psnr, abs=1e-6)
+
+
+def test_scores_begin_with_the_facts_and_end_lines_with_newlines(workplace):
+    workplace().run()
+    data = Path("metrics/scores.csv").read_bytes()
+    header = data.splitlines()[0].decode().split(",")
+    assert header[:6] == ["id", "image", "mask", "sample", "hole_fraction", "status"]
+    assert header[6:12] == ["ssim", "psnr", "hole_ssim", "hole_psnr", "hole_mae", "ring_psnr"]
+    assert "baseline_hole_psnr" in header
+    assert b"\r" not in data
+
+
+def test_quality_has_the_agreed_keys(workplace):
+    _, quality = workplace().run()
+    spread = {"mean", "std", "median", "p10", "p90", "p95"}
+    assert {"count", "failed"} <= quality.keys()
+    assert spread | {"share_above_target"} <= quality["ssim"].keys()
+    assert spread <= quality["psnr"].keys()
+    assert {"ssim", "psnr", "mae"} <= quality["hole"].keys()
+    assert {"psnr"} <= quality["ring"].keys()
+    assert {"ssim", "psnr", "hole_psnr"} <= quality["baseline"].keys()
+    assert {"ssim", "psnr", "hole_psnr"} <= quality["gain"].keys()
+
+
+def test_quality_can_be_computed_again_from_scores(workplace):
+    rows, quality = workplace().run()
+    ssim = np.array([float(row["ssim"]) for row in rows])
+    gain = np.array([float(row["hole_psnr"]) - float(row["baseline_hole_psnr"]) for row in rows])
+    assert quality["ssim"]["mean"] == pytest.approx(ssim.mean(), abs=1e-5)
+    assert quality["ssim"]["std"] == pytest.approx(ssim.std(), abs=1e-5)
+    assert quality["ssim"]["p90"] == pytest.approx(np.percentile(ssim, 90), abs=1e-5)
+    assert quality["ssim"]["share_above_target"] == pytest.approx((ssim > 0.78).mean(), abs=1e-5)
+    assert quality["gain"]["hole_psnr"] == pytest.approx(gain.mean(), abs=1e-5)
+
+
+def test_gain_is_positive_where_the_model_errs_less(workplace):
+    _, quality = workplace().run()
+    assert all(value > 0 for value in quality["gain"].values())
+
+
+def test_metrics_hold_plain_finite_numbers_only(workplace):
+    place = workplace(photographs=6)
+    place.run()
+    for name in ("quality", "by_hole", "ratings"):
+        assert all(
+            type(number) in (int, float) and math.isfinite(number)
+            for number in numbers_in(place.read(name))
+        )
+
+
+def test_intervals_appear_from_six_photographs_on(workplace):
+    _, few = workplace(photographs=5).run()
+    _, enough = workplace(photographs=6).run()
+    assert "mean_low" not in few["ssim"] and "ssim_low" not in few["gain"]
+    for place, name in (("ssim", "mean"), ("psnr", "mean"), ("hole", "mae"), ("gain", "psnr")):
+        figures = enough[place]
+        assert figures[f"{name}_low"] <= figures[name] <= figures[f"{name}_high"]
+
+
+def test_same_inputs_give_the_same_bytes_with_any_number_of_workers(workplace):
+    place = workplace(photographs=6)
+    written = []
+    for workers in (1, 2):
+        place.settings["runtime"]["workers"] = workers
+        place.run()
+        written.append({path.name: path.read_bytes() for path in Path("metrics").iterdir()})
+    assert written[0] == written[1]
+
+
+def test_identical_result_is_counted_and_left_out_of_psnr(workplace):
+    place = workplace()
+    original = images.load("data/images/face0.png")
+    place._save("inpainted/model/face0_mask000_0.png", original)
+    rows, quality = place.run()
+    assert rows[0]["psnr"] == "" and float(rows[0]["ssim"]) == 1
+    assert quality["identical"] == 1 and quality["count"] == 6
+    others = [float(row["psnr"]) for row in rows[1:]]
+    assert quality["psnr"]["mean"] == pytest.approx(np.mean(others), abs=1e-5)
+
+
+@pytest.mark.parametrize("broken", ["row", "file", "missing", "mask", "size"])
+def test_failed_result_is_counted_and_never_scored(workplace, broken, capsys):
+    place = workplace()
+    place.settings["runtime"]["max_failures"] = 1
+    first = place.results[0]
+    if broken == "row":
+        place.results[0] = first | {"status": "failed", "error": "NaN in the result"}
+    elif broken == "file":
+        Path("data", first["file"]).write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    elif broken == "missing":
+        place.results.remove(first)
+    elif broken == "mask":
+        place.masks[0] = place.masks[0] | {"status": "failed", "error": "the mask is empty"}
+    else:
+        place._save(first["file"], np.zeros((SIZE, SIZE // 2, 3), np.uint8))
+    rows, quality = place.run()
+    assert rows[0]["status"] == "failed"
+    assert [rows[0][name] for name in ("ssim", "psnr", "baseline_ssim")] == ["", "", ""]
+    assert quality["failed"] == 1 and quality["count"] == 5
+    assert "failed: face0_mask000: " in capsys.readouterr().err
+
+
+def test_failed_photograph_is_counted(workplace):
+    place = workplace()
+    place.photographs.append({"id": "dud", "status": "failed", "error": "not an image"})
+    _, quality = place.run()
+    assert quality["failed"] == 1 and quality["count"] == 6
+
+
+def test_more_failures_than_allowed_end_the_stage_after_all_is_written(workplace):
+    place = workplace()
+    place.results[0] = place.results[0] | {"status": "failed", "error": "NaN in the result"}
+    with pytest.raises(TooManyFailures, match="1 failed"):
+        place.run()
+    assert place.read("quality")["failed"] == 1
+
+
+def test_nothing_to_score_writes_counts_alone(workplace):
+    place = workplace(photographs=1, per_image=1)
+    place.settings["runtime"]["max_failures"] = 1
+    place.results.clear()
+    _, quality = place.run()
+    assert quality == {"count": 0, "failed": 1}
+    assert place.read("by_hole") == {"all": {"count": 0, "images": 0}}
+
+
+def test_holes_are_binned_by_their_share(workplace):
+    place = workplace()
+    place.settings["evaluate"]["hole_bins"] = 0.25
+    rows, _ = place.run()
+    bins = place.read("by_hole")
+    below = [row for row in rows if float(row["hole_fraction"]) <= 0.25]
+    assert bins["0.00-0.25"]["count"] == len(below) > 0
+    assert bins["all"]["count"] == sum(bins[name]["count"] for name in bins if name != "all") == 6
+    expected = np.mean([float(row["hole_mae"]) for row in below])
+    assert bins["0.00-0.25"]["hole_mae"]["mean"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_several_fills_are_reported_as_expected_best_and_diversity(workplace):
+    rows, quality = workplace(samples=3).run()
+    assert len(rows) == 18 and quality["samples"]["per_mask"] == 3
+    by_hole = {}
+    for row in rows:
+        by_hole.setdefault(row["id"], []).append(float(row["hole_psnr"]))
+    best = np.mean([max(values) for values in by_hole.values()])
+    expected = np.mean([np.mean(values) for values in by_hole.values()])
+    assert quality["samples"]["best"]["hole_psnr"] == pytest.approx(best, abs=1e-5)
+    assert quality["samples"]["expected"]["hole_psnr"] == pytest.approx(expected, abs=1e-5)
+    assert quality["hole"]["psnr"] == pytest.approx(expected, abs=1e-5)
+    assert best > expected and quality["hole"]["diversity"] > 0
+
+
+def test_one_fill_a_hole_reports_no_samples(workplace):
+    rows, quality = workplace().run()
+    assert "samples" not in quality and "hole_diversity" not in rows[0]
+
+
+def test_without_a_truth_nothing_is_held_against_the_original(workplace):
+    place = workplace()
+    place.settings["evaluate"]["reference"] = "none"
+    rows, quality = place.run()
+    before = Path("metrics/scores.csv").read_bytes()
+    assert not any("ssim" in name or "psnr" in name for name in rows[0])
+    assert {"edge_step", "edge_colour", "hole_sharpness_around"} <= rows[0].keys()
+    assert not {"ssim", "psnr", "gain", "ring", "identical"} & quality.keys()
+    place.photographs[0]["file"] = place.photographs[1]["file"]
+    place.run()
+    assert Path("metrics/scores.csv").read_bytes() == before
+
+
+def test_ratings_are_summarised(workplace):
+    place = workplace()
+    Path("data/ratings.csv").write_text(
+        "rater,id,run,criterion,value,note\n"
+        "ann,face0_mask000,model,seamlessness,4,\n"
+        'ben,face1_mask000,model,seamlessness,2,"=1+1, <script>"\n'
+        "ann,face0_mask000,,preference,model,\n"
+        "ann,gone_mask000,,preference,baseline,\n"
+    )
+    place.run()
+    ratings = place.read("ratings")
+    assert ratings["seamlessness"]["model"] == {"count": 2, "mean": 3.0}
+    assert ratings["preference"]["model"] == 1 and ratings["preference"]["count"] == 1
+    assert ratings["raters"] == 2 and ratings["unknown"] == 1
+
+
+def test_it_prints_the_main_figures(workplace, capsys):
+    _, quality = workplace().run()
+    printed = capsys.readouterr().out
+    assert f"{quality['ssim']['mean']:.3f}" in printed
+    assert f"{quality['baseline']['hole_psnr']:.3f}" in printed
+    assert "6 results, 0 failed" in printed
