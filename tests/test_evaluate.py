@@ -5,12 +5,13 @@ import json
 import math
 from pathlib import Path
 
-import evaluate
 import numpy as np
 import pytest
 import yaml
 from skimage.data import astronaut
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+import evaluate
 from wizard import images, records
 from wizard.console import TooManyFailures
 

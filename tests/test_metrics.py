@@ -1,0 +1,413 @@
+"""Each metric on images whose answer is known, and our numbers beside other libraries'."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from skimage.color import rgb2gray
+from skimage.data import astronaut
+from skimage.metrics import structural_similarity
+
+from wizard import metrics
+from wizard.metrics import colour, pixel, ratings, seam, sharpness, summary
+from wizard.metrics.diversity import diversity
+from wizard.metrics.intervals import MIN_IMAGES, binomial, bootstrap_means
+
+RING = 4
+
+
+def grey(level: float, side: int = 48) -> np.ndarray:
+    return np.full((side, side, 3), level, np.uint8)
+
+
+def box(side: int = 48) -> np.ndarray:
+    """A hole of 16×20 in the middle of the image."""
+    mask = np.zeros((side, side), bool)
+    mask[12:28, 10:30] = True
+    return mask
+
+
+def pasted(image: np.ndarray, mask: np.ndarray, levels: int) -> np.ndarray:
+    """The image with every channel of its hole raised by some levels."""
+    return np.where(mask[..., None], image + np.uint8(levels), image)
+
+
+def face(side: int = 96) -> np.ndarray:
+    return astronaut()[40 : 40 + side, 180 : 180 + side]
+
+
+def noisy(image: np.ndarray, mask: np.ndarray, sigma: float = 12) -> np.ndarray:
+    noise = np.random.default_rng(3).normal(0, sigma, image.shape)
+    changed = (image + noise).round().clip(0, 255).astype(np.uint8)
+    return np.where(mask[..., None], changed, image)
+
+
+class TestPixel:
+    def test_constant_error_in_the_hole_has_its_closed_form(self):
+        values = pixel.score(grey(100), pasted(grey(100), box(), 5), box(), RING)
+        hole_psnr = 20 * math.log10(255 / 5)
+        assert values["hole_mae"] == 5
+        assert values["hole_psnr"] == pytest.approx(hole_psnr, abs=1e-12)
+        assert values["ring_psnr"] == pytest.approx(hole_psnr, abs=1e-12)
+        whole = hole_psnr - 10 * math.log10(box().mean())
+        assert values["psnr"] == pytest.approx(whole, abs=1e-12)
+
+    def test_identical_images_have_ssim_one_and_no_psnr(self):
+        values = pixel.score(face(), face(), np.ones((96, 96), bool), RING)
+        assert values["ssim"] == values["hole_ssim"] == 1
+        assert values["psnr"] is values["hole_psnr"] is values["ring_psnr"] is None
+        assert values["hole_mae"] == 0
+
+    def test_flat_images_have_the_ssim_of_their_luminances(self):
+        x, y, c1 = 100, 140, (0.01 * 255) ** 2
+        expected = (2 * x * y + c1) / (x * x + y * y + c1)
+        assert pixel.ssim_map(grey(x), grey(y)) == pytest.approx(expected, abs=1e-9)
+
+    @settings(max_examples=30, deadline=None)
+    @given(
+        arrays(np.uint8, (24, 31, 3)),
+        st.tuples(st.integers(0, 23), st.integers(0, 30)),
+        st.integers(1, 12),
+    )
+    def test_ssim_map_equals_scikit_image_wherever_the_difference_lies(self, image, corner, side):
+        result = image.copy()
+        result[corner[0] : corner[0] + side, corner[1] : corner[1] + side] ^= 0x35
+        _, expected = structural_similarity(
+            image,
+            result,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=255,
+            channel_axis=2,
+            full=True,
+        )
+        assert pixel.ssim_map(image, result) == pytest.approx(expected.mean(axis=2), abs=1e-9)
+
+    def test_hole_ssim_is_the_mean_of_the_map_over_the_hole(self):
+        mask = box(96)
+        values = pixel.score(face(), noisy(face(), mask), mask, RING)
+        expected = pixel.ssim_map(face(), noisy(face(), mask))[mask].mean()
+        assert values["hole_ssim"] == pytest.approx(expected, abs=1e-12)
+        assert values["hole_ssim"] < values["ssim"]
+
+    def test_ring_is_the_hole_within_its_width_of_known_pixels(self):
+        ring = pixel.ring(box(), 3)
+        assert ring.sum() == 16 * 20 - 10 * 14
+        assert not (ring & ~box()).any()
+
+    def test_ring_takes_no_edge_from_the_image_border(self):
+        mask = np.zeros((20, 20), bool)
+        mask[:, :10] = True
+        assert (np.flatnonzero(pixel.ring(mask, 3).any(axis=0)) == [7, 8, 9]).all()
+        assert not pixel.ring(np.ones((20, 20), bool), 3).any()
+
+    def test_images_of_two_sizes_are_refused(self):
+        with pytest.raises(ValueError, match="one size"):
+            pixel.ssim_map(grey(0, 32), grey(0, 40))
+
+
+class TestSeam:
+    def test_a_pasted_step_is_found_at_its_height(self):
+        assert seam.score(grey(100), pasted(grey(100), box(), 5), box(), RING)["edge_seam"] == 5
+        assert seam.score_alone(pasted(grey(100), box(), 5), box(), RING)["edge_step"] == 5
+
+    def test_an_edge_of_the_original_is_no_seam(self):
+        original = pasted(grey(100), box(), 40)
+        assert seam.score(original, original, box(), RING)["edge_seam"] == 0
+        assert seam.score(original, grey(100), box(), RING)["edge_seam"] == -40
+
+    def test_a_continued_ramp_shows_no_step(self):
+        ramp = np.repeat(np.arange(48, dtype=np.uint8)[None, :, None] * 4, 48, axis=0)
+        half = np.zeros((48, 48), bool)
+        half[:, :20] = True
+        assert seam.score_alone(ramp.repeat(3, axis=2), half, RING)["edge_step"] == 0
+
+    def test_errors_away_from_the_edge_do_not_count(self):
+        deep = np.zeros_like(box())
+        deep[15:25, 15:25] = True
+        assert seam.score(grey(100), pasted(grey(100), deep, 90), box(), RING)["edge_seam"] == 0
+
+    def test_a_hole_at_the_image_border_has_its_inner_edge_only(self):
+        mask = np.zeros((48, 48), bool)
+        mask[30:, :] = True
+        shifted = pasted(grey(100), mask, 7)
+        assert seam.score(grey(100), shifted, mask, RING)["edge_seam"] == 7
+        assert seam.score_alone(shifted, mask, RING)["edge_step"] == 7
+
+    def test_an_image_that_is_all_hole_has_no_edge(self):
+        everything = np.ones((48, 48), bool)
+        assert seam.score(grey(1), grey(2), everything, RING) == {"edge_seam": None}
+        assert seam.score_alone(grey(1), everything, RING) == {"edge_step": None}
+
+
+def ciede2000_of_greys(first: int, second: int) -> float:
+    """For greys the formula of Sharma et al. reduces to the lightness term."""
+
+    def lightness(level: int) -> float:
+        linear = ((level / 255 + 0.055) / 1.055) ** 2.4
+        return 116 * linear ** (1 / 3) - 16
+
+    one, other = lightness(first), lightness(second)
+    offset = ((one + other) / 2 - 50) ** 2
+    return abs(one - other) / (1 + 0.015 * offset / math.sqrt(20 + offset))
+
+
+class TestColour:
+    def test_a_shift_of_grey_has_its_closed_form(self):
+        expected = ciede2000_of_greys(100, 105)
+        result = pasted(grey(100), box(), 5)
+        values = colour.score(grey(100), result, box(), RING)
+        assert values["hole_colour"] == pytest.approx(expected, abs=1e-3)
+        assert values["hole_colour_shift"] == pytest.approx(expected, abs=1e-3)
+        alone = colour.score_alone(result, box(), RING)
+        assert alone["edge_colour"] == pytest.approx(expected, abs=1e-3)
+
+    def test_texture_in_the_wrong_place_is_no_shift(self):
+        stripes = grey(90)
+        stripes[:, ::2] = 150
+        values = colour.score(stripes, np.roll(stripes, 1, axis=1), box(), RING)
+        assert values["hole_colour"] > 15
+        assert values["hole_colour_shift"] == pytest.approx(0, abs=1e-9)
+
+    def test_only_the_hole_counts(self):
+        outside = pasted(grey(100), ~box(), 60)
+        assert colour.score(grey(100), outside, box(), RING)["hole_colour"] == 0
+
+    def test_one_texture_on_both_sides_of_the_edge_is_no_jump(self):
+        stripes = grey(90)
+        stripes[::2] = 150
+        half = np.zeros((48, 48), bool)
+        half[:, :20] = True
+        assert colour.score_alone(stripes, half, RING)["edge_colour"] == pytest.approx(0, abs=1e-9)
+
+    def test_an_image_that_is_all_hole_has_no_edge(self):
+        values = colour.score_alone(grey(1), np.ones((48, 48), bool), RING)
+        assert values == {"edge_colour": None}
+
+
+class TestSharpness:
+    def wave(self, amplitude: int) -> np.ndarray:
+        columns = 128 + amplitude * np.cos(np.pi * np.arange(48))
+        return np.repeat(columns[None, :, None], 48, axis=0).repeat(3, axis=2).astype(np.uint8)
+
+    def test_half_the_contrast_is_a_quarter_of_the_energy(self):
+        values = sharpness.score(self.wave(40), self.wave(20), box(), RING)
+        assert values["hole_sharpness"] == pytest.approx(0.25, abs=1e-12)
+
+    def test_a_blurred_hole_is_below_one_and_noise_above(self):
+        mask = box(96)
+        soft = face().astype(float)
+        soft = sum(np.roll(soft, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)) / 9
+        blurred = np.where(mask[..., None], soft, face()).astype(np.uint8)
+        low = sharpness.score(face(), blurred, mask, RING)["hole_sharpness"]
+        high = sharpness.score(face(), noisy(face(), mask, 40), mask, RING)["hole_sharpness"]
+        assert low < 0.5 and high > 1.5
+
+    def test_a_seam_is_no_sharpness(self):
+        shifted = pasted(self.wave(20), box(), 30)
+        values = sharpness.score(self.wave(20), shifted, box(), RING)
+        assert values["hole_sharpness"] == pytest.approx(1, abs=1e-12)
+
+    def test_alone_it_compares_with_what_surrounds_the_hole(self):
+        mixed = np.where(box()[..., None], self.wave(20), self.wave(40))
+        values = sharpness.score_alone(mixed, box(), RING)
+        assert values["hole_sharpness_around"] == pytest.approx(0.25, abs=1e-12)
+
+    def test_a_flat_original_gives_no_ratio(self):
+        assert sharpness.score(grey(9), face(48), box(), RING) == {"hole_sharpness": None}
+
+
+def test_every_metric_ignores_what_it_should_not_see():
+    """Without a truth the hole's original cannot matter; with one, every metric has a value."""
+    mask, image = box(96), face()
+    against = metrics.score(image, noisy(image, mask), mask, RING)
+    alone = metrics.score(None, noisy(image, mask), mask, RING)
+    assert None not in against.values() and None not in alone.values()
+    assert not against.keys() & alone.keys()
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"), [(np.zeros((48, 48), bool), "no hole"), (box(40), "sizes differ")]
+)
+def test_a_mask_that_does_not_fit_is_refused(mask, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.score(grey(1), grey(2), mask, RING)
+
+
+def test_diversity_is_the_mean_distance_of_pairs_in_the_hole():
+    fills = [pasted(grey(100), box(), levels) for levels in (0, 10, 40)]
+    assert diversity(fills, box()) == pytest.approx((10 + 40 + 30) / 3)
+
+
+class TestIntervals:
+    def test_coverage_of_the_mean_of_clustered_results_is_95_percent(self):
+        """2,000 trials at once, a column each: 40 photographs of 3 alike results, mean known."""
+        trials, photographs, each, truth = 2000, 40, 3, 0.8
+        rng = np.random.default_rng(11)
+        of_photograph = rng.normal(truth, 0.1, (photographs, 1, trials))
+        values = of_photograph + rng.normal(0, 0.02, (photographs, each, trials))
+        images = np.repeat(np.arange(photographs), each)
+        low, high = bootstrap_means(values.reshape(-1, trials), images, 2000, seed=0)
+        coverage = ((low <= truth) & (truth <= high)).mean()
+        assert coverage == pytest.approx(0.95, abs=0.015)
+
+    def test_results_of_one_photograph_are_not_taken_for_independent(self):
+        rng = np.random.default_rng(5)
+        values = np.repeat(rng.normal(0, 1, 20), 8)[:, None]
+        low, high = bootstrap_means(values, np.repeat(np.arange(20), 8), 2000, seed=0)
+        apart_low, apart_high = bootstrap_means(values, np.arange(160), 2000, seed=0)
+        assert (high - low)[0] > 2 * (apart_high - apart_low)[0]
+
+    def test_paired_differences_are_surer_than_either_method(self):
+        rng = np.random.default_rng(5)
+        difficulty = rng.normal(20, 4, 50)
+        model, baseline = difficulty + 1 + rng.normal(0, 0.1, 50), difficulty
+        values = np.column_stack([model, baseline, model - baseline])
+        low, high = bootstrap_means(values, np.arange(50), 2000, seed=0)
+        assert (high - low)[2] < (high - low)[:2].min() / 10
+        assert low[2] < 1 < high[2]
+
+    def test_too_few_photographs_give_no_interval(self):
+        values = np.arange(2.0 * MIN_IMAGES)[:, None]
+        few = np.arange(2 * MIN_IMAGES) % (MIN_IMAGES - 1)
+        assert np.isnan(bootstrap_means(values, few, 200, seed=0)).all()
+
+    def test_photographs_without_a_value_do_not_count(self):
+        values = np.column_stack([np.arange(8.0), [np.nan] * 3 + [1.0] * 5])
+        low, high = bootstrap_means(values, np.arange(8), 200, seed=0)
+        assert low[0] < 3.5 < high[0]
+        assert np.isnan(low[1]) and np.isnan(high[1])
+
+    def test_binomial_interval_equals_the_published_formula(self):
+        low, high = binomial(8, 10)
+        assert (low, high) == (pytest.approx(0.49016, abs=1e-5), pytest.approx(0.94332, abs=1e-5))
+        assert binomial(0, 20)[0] == pytest.approx(0, abs=1e-12)
+
+
+class TestSummary:
+    def rows(self, shares: list[float]) -> list[dict]:
+        facts = {"image": "a", "mask": 0, "sample": 0, "status": "ok"}
+        return [
+            {"id": f"r{k}", **facts, "hole_fraction": share, "psnr": 20.0 + k}
+            for k, share in enumerate(shares)
+        ]
+
+    def test_a_share_on_the_border_belongs_to_the_bin_below(self):
+        bins = summary.by_hole(self.rows([0.1, 0.2, 0.2001, 0.6, 1.0]), 0.2, 100, 0)
+        counts = {name: figures["count"] for name, figures in bins.items()}
+        assert counts == {"all": 5, "0.0-0.2": 2, "0.2-0.4": 1, "0.4-0.6": 1, "0.8-1.0": 1}
+
+    def test_a_new_metric_finds_its_place_by_its_name(self):
+        rows = [row | {"hole_novelty": 3.0} for row in self.rows([0.1, 0.3])]
+        assert summary.quality(rows, 0, 0.78, 100, 0)["hole"] == {"novelty": 3.0}
+
+    def test_no_negative_zero(self):
+        rows = [row | {"hole_tiny": -1e-9} for row in self.rows([0.1])]
+        assert math.copysign(1, summary.quality(rows, 0, 0.78, 100, 0)["hole"]["tiny"]) == 1
+
+
+class TestRatings:
+    def rate(self, tmp_path, *lines: str) -> list[dict]:
+        path = tmp_path / "ratings.csv"
+        path.write_text("\n".join(["rater,id,run,criterion,value,note", *lines]) + "\n")
+        return ratings.read(path)
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("ann,a,model,beauty,3,", "criterion 'beauty': allowed: seamlessness"),
+            ("ann,a,model,artifacts,6,", "value '6': allowed: 1, 2, 3, 4, 5"),
+            ("ann,a,,artifacts,3,", "run '': allowed: model, baseline"),
+            ("ann,a,,preference,3,", "value '3': allowed: model, baseline"),
+            ("ann,a", "ratings.csv:2: criterion None"),
+        ],
+    )
+    def test_a_wrong_cell_is_named_with_its_line(self, tmp_path, line, message):
+        with pytest.raises(ValueError, match=message):
+            self.rate(tmp_path, line)
+
+    def test_a_file_without_the_header_is_refused(self, tmp_path):
+        (tmp_path / "ratings.csv").write_text("a,b\n1,2\n")
+        with pytest.raises(ValueError, match="first line must be rater,id,run"):
+            ratings.read(tmp_path / "ratings.csv")
+
+    def test_the_later_judgement_of_one_rater_counts(self, tmp_path):
+        rows = self.rate(tmp_path, "ann,a,model,artifacts,1,", "ann,a,model,artifacts,5,")
+        figures = ratings.summarise(rows, {"a": "photo"}, 200, 0)
+        assert figures["artifacts"]["model"] == {"count": 1, "mean": 5.0}
+
+    def test_agreement_is_one_when_all_agree_and_absent_when_it_cannot_be_told(self, tmp_path):
+        agreed = [
+            f"{rater},{name},model,artifacts,{value},"
+            for rater in ("ann", "ben")
+            for name, value in (("a", 1), ("b", 3), ("c", 5))
+        ]
+        lonely = [line.replace("artifacts", "seamlessness") for line in agreed[:3]]
+        figures = ratings.summarise(
+            self.rate(tmp_path, *agreed, *lonely), dict.fromkeys("abc", "photo"), 200, 0
+        )
+        assert figures["artifacts"]["agreement"] == 1
+        assert "agreement" not in figures["seamlessness"]
+        assert "agreement" not in figures.get("contextual_accuracy", {})
+
+    def test_no_ratings_is_counts_alone(self, tmp_path):
+        figures = ratings.summarise(self.rate(tmp_path), {}, 200, 0)
+        assert figures == {"ratings": 0, "raters": 0, "unknown": 0}
+
+
+class TestAgreement:
+    """Where our numbers stand beside other libraries', and what makes the difference."""
+
+    @pytest.fixture
+    def pair(self):
+        mask = box(96)
+        return face(), noisy(face(), mask, 25), mask
+
+    def test_scikit_image_defaults_use_another_window_and_covariance(self, pair):
+        original, result, mask = pair
+        ours = pixel.score(original, result, mask, RING)["ssim"]
+        default = structural_similarity(original, result, channel_axis=2)
+        luma = structural_similarity(
+            rgb2gray(original) * 255,
+            rgb2gray(result) * 255,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=255,
+        )
+        assert 1e-4 < abs(default - ours) < 0.02
+        assert 1e-4 < abs(luma - ours) < 0.05
+
+    def test_torchmetrics_has_our_map_but_keeps_the_frame_in_its_mean(self, pair):
+        import torch
+        from torchmetrics.functional.image import structural_similarity_index_measure
+
+        original, result, mask = pair
+        tensors = (torch.tensor(one).permute(2, 0, 1)[None].double() for one in (result, original))
+        theirs, full = structural_similarity_index_measure(
+            *tensors, data_range=255.0, return_full_image=True
+        )
+        ours = pixel.score(original, result, mask, RING)["ssim"]
+        inside = full[0, :, 5:-5, 5:-5].mean().item()
+        assert inside == pytest.approx(ours, abs=1e-9)
+        assert theirs.item() > ours + 1e-4
+
+    def test_torchmetrics_pools_the_errors_of_all_images_unless_told_not_to(self, pair):
+        import torch
+        from torchmetrics.functional.image import peak_signal_noise_ratio
+
+        original, result, mask = pair
+        slightly = pasted(original, mask, 1)
+        ours = [pixel.score(original, one, mask, RING)["psnr"] for one in (result, slightly)]
+        results = torch.tensor(np.stack([result, slightly])).double()
+        truths = torch.tensor(np.stack([original, original])).double()
+        apart = peak_signal_noise_ratio(
+            results, truths, data_range=255.0, dim=(1, 2, 3), reduction="elementwise_mean"
+        )
+        pooled = peak_signal_noise_ratio(results, truths, data_range=255.0)
+        assert apart.item() == pytest.approx(np.mean(ours), abs=1e-5)
+        assert pooled.item() < np.mean(ours) - 3
