@@ -10,8 +10,8 @@ import numpy as np
 from scipy import special
 
 LEVEL = 0.95
-# Even from the lowest to the highest of five photographs reaches a mean's true value in fewer
-# than 95 cases of 100 (1 − 2¹⁻ⁿ), and resampling cannot reach beyond them.
+# The span of n values holds their true median with a probability of 1 − 2¹⁻ⁿ only, and resampling
+# cannot reach beyond it: with fewer than six photographs "95%" would be untrue.
 MIN_IMAGES = 6
 _CELLS_AT_ONCE = 4_000_000
 

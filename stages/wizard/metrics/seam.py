@@ -17,10 +17,9 @@ def score(
     p and a known 4-neighbour q, and over the channels. In levels, −255 to 255: 0 is best, above
     0 the edge shows, below 0 it is smoother than it was. None when no known pixel is left.
     """
-    edge, _ = _pairs(mask)
-    if not edge.any():
-        return {"edge_seam": None}
-    return {"edge_seam": float(_steps(result)[edge].mean() - _steps(original)[edge].mean())}
+    found, _ = _steps(result, mask)
+    truth, _ = _steps(original, mask)
+    return {"edge_seam": float(found.mean() - truth.mean()) if len(found) else None}
 
 
 def score_alone(result: np.ndarray, mask: np.ndarray, ring_px: int) -> dict[str, float | None]:
@@ -30,32 +29,21 @@ def score_alone(result: np.ndarray, mask: np.ndarray, ring_px: int) -> dict[str,
     follow outwards in the same row or column. Unit, range and direction as for ``edge_seam``. None
     when no such pairs are left.
     """
-    edge, outside = _pairs(mask)
-    if not edge.any() or not outside.any():
-        return {"edge_step": None}
-    steps = _steps(result)
-    return {"edge_step": float(steps[edge].mean() - steps[outside].mean())}
+    across, outside = _steps(result, mask)
+    known = len(across) and len(outside)
+    return {"edge_step": float(across.mean() - outside.mean()) if known else None}
 
 
-def _steps(image: np.ndarray) -> np.ndarray:
-    """Absolute difference to the right and to the lower neighbour: 2×H×W, mean over channels."""
-    values = image.astype(np.float64)
-    return np.stack([_towards(values, axis) for axis in (1, 0)]).mean(axis=-1)
-
-
-def _towards(values: np.ndarray, axis: int) -> np.ndarray:
-    last = values.take([-1], axis)
-    return np.abs(np.diff(values, axis=axis, append=last))
-
-
-def _pairs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the steps cross the edge, and which follow such a step outwards: bool 2×H×W."""
-    edge, outside = [], []
-    for axis in (1, 0):
-        crosses = np.diff(mask, axis=axis, append=mask.take([-1], axis))
-        known = ~mask & ~np.roll(mask, -1, axis)
-        # The last pixel of a row has no neighbour to the right: rolling brought in the first.
-        known[(slice(None),) * axis + (-1,)] = False
-        edge.append(crosses)
-        outside.append(known & (np.roll(crosses, 1, axis) | np.roll(crosses, -1, axis)))
-    return np.stack(edge), np.stack(outside)
+def _steps(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """|p − q| in every channel: of pairs across the edge, and of the known pairs that follow."""
+    across, outside = [], []
+    for pixels, hole in ((image, mask), (image.swapaxes(0, 1), mask.T)):
+        crosses = hole[:, :-1] != hole[:, 1:]
+        follows = np.zeros_like(crosses)
+        follows[:, 1:] |= crosses[:, :-1]
+        follows[:, :-1] |= crosses[:, 1:]
+        follows &= ~(hole[:, :-1] | hole[:, 1:])
+        for pairs, steps in ((crosses, across), (follows, outside)):
+            p, q = pixels[:, :-1][pairs], pixels[:, 1:][pairs]
+            steps.append(np.abs(p.astype(np.int16) - q))
+    return np.concatenate(across), np.concatenate(outside)
