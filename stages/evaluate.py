@@ -31,6 +31,7 @@ from wizard.runners import local
 DATA, METRICS = Path("data"), Path("metrics")
 # Below a millionth nothing is to be seen, and the last bits differ between processors.
 DECIMALS = 6
+MADE_ONCE = ("baseline", "roundtrip")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Hole:
     row: dict
     photograph: Path
     fills: dict[tuple[str, int], dict]
+
+    def fill(self, run: str, sample: int) -> dict | None:
+        """A row of inpainted.jsonl; a run made once stands beside every sample."""
+        return self.fills.get((run, 0 if run in MADE_ONCE else sample))
 
 
 def main(params_path: Path) -> None:
@@ -54,7 +59,7 @@ def main(params_path: Path) -> None:
     runs = runs_to_score(results, blind)
     work = partial(score_hole, runs=runs, ring_px=settings.ring_px, blind=blind)
     scored = local.run(work, holes, runtime.workers)
-    rows = [row for rows in progress(scored, len(holes), "evaluate") for row in rows]
+    rows = [row for rows in progress(scored, len(holes), "evaluate", "hole") for row in rows]
     rows.sort(key=lambda row: (row["id"], row["sample"]))
 
     good = records.usable(rows)
@@ -95,11 +100,11 @@ def score_hole(hole: Hole, runs: list[str], ring_px: int, blind: bool) -> list[d
         except (ValueError, OSError, SyntaxError) as error:
             rows.append(row | {"status": records.FAILED, "error": str(error)})
         else:
-            share = round(float(mask.mean()), DECIMALS)
+            share = rounded(mask.mean())
             rows.append(row | {"hole_fraction": share, "status": records.OK} | values)
             fills.append(fill)
     if len(fills) > 1:
-        spread = round(diversity(fills, mask), DECIMALS)
+        spread = rounded(diversity(fills, mask))
         rows = [row | {"hole_diversity": spread} if row["status"] == "ok" else row for row in rows]
     return rows
 
@@ -114,8 +119,7 @@ def score_sample(
     original = None if blind else images.load(hole.photograph)
     values, pictures = {}, {}
     for run in runs:
-        # The baseline and the round trip have one fill, which stands beside every sample.
-        fill = hole.fills.get((run, sample)) or hole.fills.get((run, 0))
+        fill = hole.fill(run, sample)
         if fill is None:
             raise ValueError(f"{run}: no result in data/inpainted.jsonl; run inpaint again")
         if fill["status"] != records.OK:
@@ -123,8 +127,12 @@ def score_sample(
         pictures[run] = images.load(DATA / fill["file"])
         prefix = "" if run == "model" else f"{run}_"
         for name, value in metrics.score(original, pictures[run], mask, ring_px).items():
-            values[prefix + name] = None if value is None else round(value, DECIMALS)
+            values[prefix + name] = None if value is None else rounded(value)
     return mask, values, pictures["model"]
+
+
+def rounded(value: float) -> float:
+    return round(float(value), DECIMALS) + 0.0  # no negative zero
 
 
 def to_csv(rows: list[dict]) -> bytes:

@@ -1,0 +1,93 @@
+"""How far two sets of images are apart, measured on feature vectors of a pretrained network."""
+
+import numpy as np
+from scipy.optimize import minimize
+
+SUBSETS, SUBSET_SIZE = 100, 1000
+
+
+def frechet(real: np.ndarray, made: np.ndarray) -> float:
+    """Fréchet distance of two Gaussians fitted to the features, from 0, the best, upwards.
+
+    |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2·(Σ₁Σ₂)^½), as in Heusel et al. 2017, "GANs trained by a two
+    time-scale update rule". ``real`` and ``made`` are float N×D and M×D, two rows or more. The
+    estimate is biased upwards, strongly so when N or M is not far above D.
+    """
+    difference = real.mean(axis=0) - made.mean(axis=0)
+    covariance_real, covariance_made = (np.cov(one, rowvar=False, ddof=1) for one in (real, made))
+    root = _square_root(np.atleast_2d(covariance_real))
+    # (Σ₁Σ₂)^½ has the trace of the root of this symmetric matrix, which stays real.
+    between = np.linalg.eigvalsh(root @ np.atleast_2d(covariance_made) @ root)
+    spread = np.trace(np.atleast_2d(covariance_real)) + np.trace(np.atleast_2d(covariance_made))
+    shared = np.sqrt(between.clip(min=0)).sum()
+    return float(max(0.0, difference @ difference + spread - 2 * shared))
+
+
+def _square_root(matrix: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+
+
+def kernel(real: np.ndarray, made: np.ndarray, seed: int) -> float:
+    """Kernel distance: unbiased squared MMD with the kernel (x·y / D + 1)³, 0 for equal sets.
+
+    As in Bińkowski et al. 2018, "Demystifying MMD GANs": the mean over 100 random subsets of
+    1,000 images, or one estimate of all images when both sets are smaller. Being unbiased it
+    can fall below 0, and it can be read for small sets, where the Fréchet distance cannot.
+    ``real`` and ``made`` are float N×D and M×D, two rows or more.
+    """
+    size = min(len(real), len(made), SUBSET_SIZE)
+    if max(len(real), len(made)) <= SUBSET_SIZE:
+        return _unbiased_mmd(real, made)
+    rng = np.random.default_rng(seed)
+    estimates = [
+        _unbiased_mmd(*(rng.choice(one, size, replace=False) for one in (real, made)))
+        for _ in range(SUBSETS)
+    ]
+    return float(np.mean(estimates))
+
+
+def _unbiased_mmd(x: np.ndarray, y: np.ndarray) -> float:
+    def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        base = one @ other.T / one.shape[1] + 1
+        return base * base * base
+
+    def between_different(one: np.ndarray) -> float:
+        table = similarities(one, one)
+        return (table.sum() - np.trace(table)) / (len(one) * (len(one) - 1))
+
+    return float(between_different(x) + between_different(y) - 2 * similarities(x, y).mean())
+
+
+def discrimination(real: np.ndarray, made: np.ndarray) -> tuple[float, float]:
+    """Paired and unpaired discriminative score, each the higher the better, 0 to about 0.5.
+
+    A linear support vector machine is trained to tell real from made; paired: share of pairs in
+    which the made image is taken for more real than its original; unpaired: share of images that
+    it gets wrong. From Zhao et al. 2021, "Large scale image completion via co-modulated
+    generative adversarial networks" (P-IDS, U-IDS). ``real`` and ``made`` are float N×D, row by
+    row a pair. With N not far above D everything is separable and both are near 0.
+    """
+    margin_real, margin_made = _support_vector_margins(real, made)
+    paired = (margin_made > margin_real).mean()
+    unpaired = ((margin_real <= 0).mean() + (margin_made > 0).mean()) / 2
+    return float(paired), float(unpaired)
+
+
+def _support_vector_margins(real: np.ndarray, made: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Signed distances from the plane of a linear SVM (squared hinge loss, C = 1), real above 0.
+
+    The problem is convex and smooth, so that one descent from zero finds the one solution.
+    """
+    features = np.concatenate([real, made])
+    labels = np.repeat([1.0, -1.0], [len(real), len(made)])
+
+    def loss(plane: np.ndarray) -> tuple[float, np.ndarray]:
+        slack = np.maximum(0, 1 - labels * (features @ plane[:-1] + plane[-1]))
+        slope = -2 * labels * slack
+        value = plane[:-1] @ plane[:-1] / 2 + slack @ slack
+        return value, np.append(plane[:-1] + slope @ features, slope.sum())
+
+    start = np.zeros(features.shape[1] + 1)
+    plane = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
+    return real @ plane[:-1] + plane[-1], made @ plane[:-1] + plane[-1]
