@@ -1,0 +1,372 @@
+"""Make the embedded model, data/models/face-tiny. Not a stage of `dvc repro`.
+
+    python stages/train.py autoencoder --photos DIR [DIR ...]
+    python stages/train.py refine      --photos DIR [DIR ...]
+    python stages/train.py denoiser    --photos DIR [DIR ...]
+    python stages/train.py export
+    python stages/train.py ablation    --photos DIR [DIR ...]
+    python stages/train.py validate    --photos DIR [DIR ...]
+
+In this order, `refine` and `denoiser` also side by side: both rest on the frozen encoder alone.
+Each goes on from its last checkpoint in .work/train, at most three minutes old, and with more
+`steps` in params.yaml it continues a finished run. `export` may be called at any time. Losses
+are kept in .work/train/<command>.jsonl. A correct run reaches 28 dB in the autoencoder's round
+trip, and a denoiser loss that falls quickly for 500 steps and slowly ever after.
+"""
+
+import argparse
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from wizard import images, params, records
+from wizard.console import BadSetting, progress
+
+WORK = Path(".work/train")
+MODEL = Path("data/models/face-tiny")
+COMMANDS = ("autoencoder", "refine", "denoiser", "export", "ablation", "validate")
+AVERAGED_STEPS = 20
+
+# Losses that each arm of the ablation does without.
+ARMS = {
+    "without refinement": ("perceptual", "adversarial"),
+    "+ perceptual": ("adversarial",),
+    "+ adversarial": (),
+}
+BASELINES = ("mean", "telea", "navier-stokes", "biharmonic")
+STEPS = (1, 2, 3, 4, 6, 10, 20)
+STARTS = {
+    "noise": (1.0, "mean"),
+    "mean 0.9": (0.9, "mean"),
+    "telea 0.9": (0.9, "telea"),
+    "telea 0.75": (0.75, "telea"),
+}
+GUIDANCE = (1.0, 2.0)
+# Photographs of these folders may be shown: CC BY 4.0, and the people agreed.
+SHOWABLE = ("london/", "canada/")
+
+
+def autoencoder(settings: params.Params, photos: list[Path]) -> None:
+    """Encoder and decoder on L1, gradient L1 and KL."""
+    from wizard.training import autoencoder as room
+    from wizard.training import networks, people
+
+    training, _ = people.read(photos, settings.train.size)
+    seed_weights(settings)
+    vae = networks.autoencoder(settings.autoencoder.channels, settings.train.size)
+    block = settings.autoencoder
+    run("autoencoder", room.train, vae, training.images, block, settings.train.seed)
+
+
+def refine(settings: params.Params, photos: list[Path]) -> None:
+    """The decoder once more, for texture."""
+    from wizard.training import autoencoder as room
+    from wizard.training import people
+
+    training, _ = people.read(photos, settings.train.size)
+    vae = trained_autoencoder(settings, "autoencoder")
+    run("refine", room.refine, vae, training.images, settings.refine, settings.train.seed)
+
+
+def denoiser(settings: params.Params, photos: list[Path]) -> None:
+    """The UNet and the text encoder, on latents of the frozen encoder."""
+    from wizard.training import denoiser as room
+    from wizard.training import networks, people
+
+    training, _ = people.read(photos, settings.train.size)
+    captions = people.captions(training.images)
+    tokenizer = networks.tokenizer(captions, WORK / "tokenizer")
+    vae = trained_autoencoder(settings, "autoencoder").to(device())
+    latents = room.Latents(vae, training.images, device())
+    nets = fresh_denoiser(settings, tokenizer)
+    rest = (tokenizer, networks.scheduler(), latents, captions * 2)
+    run("denoiser", room.train, *nets, *rest, settings.denoiser, settings.train.seed)
+
+
+def export(settings: params.Params, photos: list[Path]) -> None:
+    """The last checkpoints as a folder for diffusers; a refined decoder if there is one."""
+    from transformers import CLIPTokenizer
+
+    from wizard.training import denoiser as room
+    from wizard.training import networks
+
+    refined = (WORK / "refine.pt").is_file()
+    vae = trained_autoencoder(settings, "refine" if refined else "autoencoder")
+    tokenizer = CLIPTokenizer.from_pretrained(WORK / "tokenizer")
+    unet, text_encoder = fresh_denoiser(settings, tokenizer)
+    state = checkpoint_of("denoiser")
+    room.restore(state, vae, unet, text_encoder)
+    parts = {"vae": vae, "unet": unet, "text_encoder": text_encoder, "tokenizer": tokenizer}
+    networks.write(MODEL, parts | {"scheduler": networks.scheduler()})
+    print(f"{MODEL}: denoiser of step {state['step']}, decoder {'' if refined else 'not '}refined")
+
+
+def ablation(settings: params.Params, photos: list[Path]) -> None:
+    """The decoder's losses, one more each time, for equally many steps of refinement."""
+    from wizard import metrics
+    from wizard.training import autoencoder as room
+    from wizard.training import people, pictures, validation
+
+    training, faces = people.read(photos, settings.train.size)
+    whole = [np.ones(image.shape[:2], bool) for image in faces.images]
+    table, crops = {}, [[eyes_and_hair(image) for image in shown(faces)]]
+    for name, switched_off in ARMS.items():
+        changes = dict.fromkeys(switched_off, 0.0) | {"steps": settings.refine.ablation_steps}
+        block = settings.refine.model_copy(update=changes)
+        vae = trained_autoencoder(settings, "autoencoder")
+        label = f"ablation-{len(table)}"
+        run(label, room.refine, vae, training.images, block, settings.train.seed)
+        vae.load_state_dict(checkpoint_of(label)["vae"])
+        results = room.round_trip(vae, faces.images)
+        rows = validation.score_all(faces.images, results, whole, metrics.score)
+        table[name] = validation.means(rows)
+        crops.append([eyes_and_hair(image) for image in room.round_trip(vae, shown(faces))])
+    write_json(WORK / "ablation.json", table)
+    records.write_atomic(MODEL / "ablation.png", images.encode(pictures.grid(crops, zoom=3)))
+    print(json.dumps(table, indent=2))
+
+
+def validate(settings: params.Params, photos: list[Path]) -> None:
+    """The exported model beside the baselines and its autoencoder, and the curve of its sampler."""
+    from wizard.training import people, pictures, validation
+
+    training, faces = people.read(photos, settings.train.size)
+    tables = {kind: compare(settings, faces, kind) for kind in validation.KINDS}
+    sampler = measure_sampler(settings, faces)
+    losses = {name: read_curve(name) for name in COMMANDS[:3]}
+    blocks = ("train", "autoencoder", "refine", "denoiser", "inpaint")
+    facts = {
+        "settings": {name: getattr(settings, name).model_dump() for name in blocks},
+        "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip(),
+        "photographs": {"training": describe(training), "validation": describe(faces)},
+        "denoiser_steps": checkpoint_of("denoiser")["step"],
+        "validation": tables,
+        "sampler": sampler,
+        "ablation": json.loads((WORK / "ablation.json").read_text()),
+        "losses": losses,
+    }
+    write_json(MODEL / "train.json", facts)
+    records.write_atomic(MODEL / "curves.png", pictures.curves(losses, sampler))
+    print(json.dumps(tables, indent=2))
+
+
+def compare(settings: params.Params, faces, kind: str) -> dict:
+    """Scores of the model, the baselines and the round trip, and a sheet of the model's work."""
+    from wizard import metrics, models
+    from wizard.models.filling import Filler
+    from wizard.report.pictures import masked as marked
+    from wizard.training import pictures, validation
+
+    holes = validation.holes(kind, faces.names, settings.train.size, settings.train.seed)
+    model = load_model(settings.inpaint)
+    results = {"model": paint(model, settings.inpaint.prefill, faces, holes)}
+    for name in BASELINES:
+        results[name] = paint(models.load(name), "mean", faces, holes)
+    results["round trip"] = Filler(model, "mean", 16).round_trip(faces.images, holes, holes)
+    table = {}
+    for name, pictured in results.items():
+        rows = validation.score_all(faces.images, pictured, holes, metrics.score)
+        table[name] = {"all": validation.means(rows), **validation.by_fraction(rows)}
+    triples = [
+        (image, marked(image, hole), result)
+        for name, image, hole, result in zip(
+            faces.names, faces.images, holes, results["model"], strict=True
+        )
+        if name.startswith(SHOWABLE)
+    ][:24]
+    rows = [sum(triples[start : start + 4], ()) for start in range(0, len(triples), 4)]
+    records.write_atomic(MODEL / f"{kind}.jpg", pictures.jpeg(pictures.grid(rows)))
+    return table
+
+
+def measure_sampler(settings: params.Params, faces) -> list[dict]:
+    """Quality against steps, guidance and start, over the first faces and both kinds of hole."""
+    from wizard import metrics
+    from wizard.training import people, validation
+
+    every = max(len(faces) // 24, 1)
+    few = people.Faces(faces.names[::every], faces.images[::every])
+    size, seed = settings.train.size, settings.train.seed
+    holes = {kind: validation.holes(kind, few.names, size, seed) for kind in validation.KINDS}
+    ways = [
+        (start, guidance, steps)
+        for start, (strength, _) in STARTS.items()
+        for guidance in GUIDANCE
+        for steps in STEPS
+        if int(steps * strength) >= 1 and (guidance == 1 or start == "noise")
+    ]
+    curve = []
+    for start, guidance, steps in progress(ways, len(ways), "sampler", unit="setting"):
+        strength, prefill = STARTS[start]
+        changes = {"num_inference_steps": steps, "guidance_scale": guidance, "strength": strength}
+        model = load_model(settings.inpaint.model_copy(update=changes))
+        rows = []
+        for drawn in holes.values():
+            results = paint(model, prefill, few, drawn)
+            rows += validation.score_all(few.images, results, drawn, metrics.score)
+        way = {"start": start, "guidance": guidance, "steps": steps}
+        curve.append(way | validation.means(rows))
+    return curve
+
+
+def load_model(block: params.Inpaint):
+    """The exported folder as a backend with these settings."""
+    from wizard import models
+
+    call = ("prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "strength")
+    return models.load(
+        "diffusers",
+        model=str(MODEL),
+        revision=None,
+        variant=None,
+        scheduler=None,
+        device="auto",
+        dtype="float32",
+        **{name: getattr(block, name) for name in call},
+    )
+
+
+def paint(backend, prefill: str, faces, holes: list[np.ndarray]) -> list[np.ndarray]:
+    """Filled photographs; the noise of each follows from its name."""
+    from wizard.models.filling import Filler, paste
+
+    seeds = [records.seed(0, "validate", name) for name in faces.names]
+    painted = Filler(backend, prefill, 16).fill(faces.images, holes, seeds)
+    return [paste(*row) for row in zip(faces.images, painted, holes, strict=True)]
+
+
+def describe(faces) -> dict:
+    """How many photographs, and a hash of their names and pixels."""
+    digest = hashlib.sha256("\n".join(faces.names).encode() + faces.images.tobytes())
+    return {"images": len(faces), "sha256": digest.hexdigest()}
+
+
+def shown(faces) -> np.ndarray:
+    """The photographs that may be published, at most eight."""
+    return np.stack(
+        [
+            image
+            for name, image in zip(faces.names, faces.images, strict=True)
+            if name.startswith(SHOWABLE)
+        ][::2][:8]
+    )
+
+
+def eyes_and_hair(image: np.ndarray) -> np.ndarray:
+    """The middle of an aligned face, where texture shows most."""
+    size = len(image)
+    return image[size // 10 : size * 6 // 10, size // 5 : size * 4 // 5]
+
+
+def read_curve(name: str) -> list[dict]:
+    """Logged losses of a command, the last run's where runs overlap after a kill."""
+    path = WORK / f"{name}.jsonl"
+    if not path.is_file():
+        return []
+    rows = {row["step"]: row for row in map(json.loads, path.read_text().splitlines())}
+    return [rows[step] for step in sorted(rows)]
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Indented JSON with a newline at its end."""
+    records.write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def run(name: str, train: Callable, *arguments) -> None:
+    """Train from the last checkpoint to the end, keeping the mean loss of every 20 steps."""
+    from wizard.training import checkpoint
+
+    path = WORK / f"{name}.pt"
+    rows: list[dict] = []
+    settings = arguments[-2]
+    steps = train(*arguments, path, device(), rows.append)
+    left = settings.steps - checkpoint.step(path)
+    WORK.mkdir(parents=True, exist_ok=True)
+    with open(WORK / f"{name}.jsonl", "a", encoding="utf-8") as log:
+        for _ in progress(steps, left, name, unit="step"):
+            if len(rows) == AVERAGED_STEPS:
+                log.write(json.dumps(mean_row(rows)) + "\n")
+                log.flush()
+                rows.clear()
+
+
+def mean_row(rows: list[dict]) -> dict:
+    """The mean of each term over the steps that had it, at the last step."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    means = {}
+    for name in names:
+        values = [row[name] for row in rows if name in row]
+        means[name] = round(sum(values) / len(values), 6)
+    return means | {"step": rows[-1]["step"]}
+
+
+def seed_weights(settings: params.Params) -> None:
+    """First weights that follow from the seed alone."""
+    import torch
+
+    torch.manual_seed(settings.train.seed)
+
+
+def device() -> str:
+    """CUDA when present."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def checkpoint_of(name: str) -> dict:
+    """The last checkpoint of a command."""
+    from wizard.training import checkpoint
+
+    state = checkpoint.read(WORK / f"{name}.pt")
+    if state is None:
+        raise ValueError(f"{WORK}/{name}.pt: no checkpoint yet; run train.py {name} first")
+    return state
+
+
+def trained_autoencoder(settings: params.Params, name: str):
+    """The autoencoder of the last checkpoint of `autoencoder` or `refine`."""
+    from wizard.training import networks
+
+    vae = networks.autoencoder(settings.autoencoder.channels, settings.train.size)
+    vae.load_state_dict(checkpoint_of(name)["vae"])
+    return vae
+
+
+def fresh_denoiser(settings: params.Params, tokenizer):
+    """UNet and text encoder before training."""
+    from wizard.training import networks
+
+    seed_weights(settings)
+    halvings = len(settings.autoencoder.channels) - 1
+    unet = networks.denoiser(settings.denoiser.channels, settings.train.size >> halvings)
+    return unet, networks.text_encoder(tokenizer)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("--photos", type=Path, nargs="+", default=[], help="folders of faces")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file")
+    arguments = parser.parse_args()
+    if arguments.command != "export" and not arguments.photos:
+        parser.error("--photos: give the folders of face photographs")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        globals()[arguments.command](params.load(arguments.params), arguments.photos)
+    except (ValueError, OSError) as error:
+        print(f"train.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2 if isinstance(error, BadSetting) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

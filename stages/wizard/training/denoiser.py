@@ -1,0 +1,192 @@
+"""Training of the inpainting UNet and its text encoder over latents of a frozen autoencoder."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from wizard import masks
+from wizard.records import seed
+from wizard.training import checkpoint, losses
+from wizard.training.autoencoder import learning_rate, set_rate, to_tensor
+
+BRUSHES = ("thin", "medium", "thick")
+
+
+class Latents:
+    """Photographs, mirrored ones after them, and their latents, encoded once.
+
+    images: uint8 N×S×S×3. `clean` is float 2N×4×s×s, scaled to unit variance by `scale`, which
+    also becomes the autoencoder's `scaling_factor`.
+    """
+
+    def __init__(self, vae: AutoencoderKL, images: np.ndarray, device: str, batch: int = 8):
+        self.images = np.concatenate([images, images[:, :, ::-1]])
+        self._vae, self._device = vae, device
+        with torch.inference_mode():
+            parts = [
+                vae.encode(to_tensor(self.images[start : start + batch]).to(device))
+                .latent_dist.mode()
+                .cpu()
+                for start in range(0, len(self.images), batch)
+            ]
+        clean = torch.cat(parts)
+        self.scale = 1 / clean.std().item()
+        self.clean = clean * self.scale
+        vae.register_to_config(scaling_factor=self.scale)
+
+    def masked(self, index: np.ndarray, hole: Tensor, generator: torch.Generator) -> Tensor:
+        """Latents of images whose hole is mid-grey, drawn as the pipeline draws them.
+
+        hole: float B×1×s×s on the latent grid, 1 = hole.
+        """
+        pixels = to_tensor(self.images[index]).to(self._device)
+        factor = pixels.shape[-1] // hole.shape[-1]
+        visible = 1 - F.interpolate(hole, scale_factor=factor, mode="nearest")
+        with torch.no_grad(), torch.autocast(self._device, torch.bfloat16):
+            posterior = self._vae.encode(pixels * visible).latent_dist
+        return posterior.sample(generator=generator).float() * self.scale
+
+
+def hole_pool(count: int, size: int, grid: int, ratio: Sequence[float], base_seed: int) -> Tensor:
+    """`count` holes of all shapes, grown to cells of `grid` pixels as in use: bool N×1×s×s.
+
+    Drawn once because free forms of small area-per-stroke take milliseconds each.
+    """
+    holes = []
+    for number in range(count):
+        rng = np.random.default_rng(seed(base_seed, "hole", str(number)))
+        shape = list(masks.SHAPES)[number % len(masks.SHAPES)]
+        brush = BRUSHES[rng.integers(len(BRUSHES))]
+        mask = masks.draw(shape, rng, size, size, rng.uniform(*ratio), strokes=brush)
+        cells = mask.reshape(size // grid, grid, size // grid, grid).any(axis=(1, 3))
+        holes.append(cells)
+    return torch.from_numpy(np.stack(holes)).unsqueeze(1)
+
+
+def noise_levels(rng: np.random.Generator, count: int, settings, steps: int) -> Tensor:
+    """Timesteps, more of them at high noise: int B in [0, steps).
+
+    A share `settings.terminal` is the last step, pure noise, where the model learns the mean of
+    all answers, the first of the few steps that it takes in use. The rest follow
+    1 − u^`settings.high_noise`.
+    """
+    level = 1 - rng.uniform(size=count) ** settings.high_noise
+    level = np.where(rng.uniform(size=count) < settings.terminal, 1.0, level)
+    return torch.from_numpy(np.minimum(level * steps, steps - 1).astype(np.int64))
+
+
+class Average:
+    """Exponential moving average of a network's weights (Polyak), warm at the start."""
+
+    def __init__(self, network: nn.Module, decay: float):
+        self._decay = decay
+        self.weights = {name: value.clone() for name, value in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Move towards the network's weights after training step `step` (from 0)."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        for name, value in network.state_dict().items():
+            self.weights[name].lerp_(value.to(self.weights[name].device), 1 - decay)
+
+
+def train(
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    scheduler: DDIMScheduler,
+    latents: Latents,
+    captions: Sequence[str],
+    settings,
+    base_seed: int,
+    path: Path,
+    device: str,
+    report: Callable[[dict], None],
+) -> Iterator[int]:
+    """Train by v-prediction, weighted to the hole; yields after every step.
+
+    `captions` has one line for each row of `latents`; `settings` is the block `train.denoiser`.
+    The squared error of v has the same weight at every noise level, which for the image means
+    SNR + 1: min-SNR weights would be zero on pure noise, the level that this sampler starts from.
+    Goes on from the checkpoint at `path`, where the averaged weights are kept too.
+    """
+    nets = nn.ModuleDict({"unet": unet, "text": text_encoder}).to(device).train()
+    # The fused kernel is slower than plain matrix products for so few tokens on a CPU.
+    unet.set_attn_processor(AttnProcessor())
+    optimizer = torch.optim.AdamW(nets.parameters(), settings.rate, betas=(0.9, 0.99))
+    average = Average(nets, settings.average)
+    first = _resume(path, nets, optimizer, average)
+    size, grid = latents.images.shape[1], latents.images.shape[1] // latents.clean.shape[-1]
+    holes = hole_pool(settings.holes, size, grid, settings.ratio, base_seed)
+    texts = ["", *sorted(set(captions))]
+    tokens = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    text_of = np.array([texts.index(caption) for caption in captions])
+    clock = checkpoint.Clock()
+    for step in range(first, settings.steps):
+        rng = np.random.default_rng(seed(base_seed, "denoiser", str(step)))
+        noise_of = torch.Generator().manual_seed(seed(base_seed, "noise", str(step)))
+        index = rng.integers(len(latents.images), size=settings.batch)
+        hole = holes[rng.integers(len(holes), size=settings.batch)].float().to(device)
+        clean = latents.clean[index].to(device)
+        masked = latents.masked(index, hole, noise_of)
+        level = noise_levels(rng, settings.batch, settings, scheduler.config.num_train_timesteps)
+        noise = torch.randn(clean.shape, generator=noise_of).to(device)
+        level = level.to(device)
+        noisy = scheduler.add_noise(clean, noise, level)
+        target = scheduler.get_velocity(clean, noise, level)
+        said = np.where(rng.random(settings.batch) < settings.no_caption, 0, text_of[index])
+        set_rate(optimizer, learning_rate(step, settings.steps, settings.rate))
+        with torch.autocast(device, torch.bfloat16):
+            embedded = text_encoder(tokens.to(device)).last_hidden_state[said]
+            result = unet(torch.cat([noisy, hole, masked], 1), level, embedded).sample
+        loss = losses.hole_weighted_mse(result.float(), target, hole, settings.known)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
+        optimizer.step()
+        average.update(nets, step)
+        report({"step": step, "loss": loss.item()})
+        if clock.due() or step + 1 == settings.steps:
+            _keep(path, step + 1, nets, optimizer, average, latents.scale)
+        yield step
+
+
+def restore(
+    state: dict, vae: AutoencoderKL, unet: UNet2DConditionModel, text_encoder: CLIPTextModel
+) -> None:
+    """Put a checkpoint's averaged weights, and the scale of its latents, into networks for use."""
+    nets = nn.ModuleDict({"unet": unet, "text": text_encoder})
+    nets.load_state_dict(state["average"])
+    vae.register_to_config(scaling_factor=state["scale"])
+
+
+def _resume(path: Path, nets: nn.Module, optimizer, average: Average) -> int:
+    state = checkpoint.read(path)
+    if state is None:
+        return 0
+    nets.load_state_dict(state["nets"])
+    optimizer.load_state_dict(state["optimizer"])
+    average.weights = state["average"]
+    return state["step"]
+
+
+def _keep(
+    path: Path, step: int, nets: nn.Module, optimizer, average: Average, scale: float
+) -> None:
+    checkpoint.save(
+        path,
+        {
+            "step": step,
+            "nets": nets.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "average": average.weights,
+            "scale": scale,
+        },
+    )

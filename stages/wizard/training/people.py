@@ -1,0 +1,92 @@
+"""Face photographs for training: read, split by person, captioned."""
+
+import csv
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wizard.images import fit, load
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+EVERY = 10
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Photographs in memory: names `<folder>/<file>`, images uint8 N×S×S×3, all in one order."""
+
+    names: list[str]
+    images: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def held_out(person: str) -> bool:
+    """Whether a person belongs to validation: one in ten, by the hash of the name alone."""
+    return int(hashlib.sha256(person.encode()).hexdigest(), 16) % EVERY == 0
+
+
+def read(folders: Sequence[Path], size: int) -> tuple[Faces, Faces]:
+    """All photographs of the folders, centre-cropped to `size`, as (training, validation).
+
+    The person of a file is its `name` in `<folder>.csv` (columns `file`, `name`) where that file
+    exists, otherwise the digits its name begins with (`012_smiling.jpg` is person `012`), or the
+    whole stem. All photographs of one person fall on the same side.
+
+    Raises ValueError when a folder holds no photograph or a side of the split stays empty.
+    """
+    sides: dict[bool, list[tuple[str, np.ndarray]]] = {False: [], True: []}
+    for folder in folders:
+        paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise ValueError(f"{folder}: no photographs; give folders that hold {sorted(SUFFIXES)}")
+        known = _listed_people(folder.with_suffix(".csv"))
+        for path in paths:
+            person = known.get(path.name) or _subject(path.stem)
+            row = (f"{folder.name}/{path.name}", fit(load(path), size))
+            sides[held_out(person)].append(row)
+    for side, rows in sides.items():
+        if not rows:
+            kind = "validation" if side else "training"
+            raise ValueError(f"no {kind} person in {len(folders)} folders; add more people")
+    return tuple(
+        Faces([name for name, _ in rows], np.stack([image for _, image in rows]))
+        for rows in (sides[False], sides[True])
+    )
+
+
+def _listed_people(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    with open(path, encoding="utf-8", newline="") as file:
+        return {row["file"]: row["name"] for row in csv.DictReader(file)}
+
+
+def _subject(stem: str) -> str:
+    digits = re.match(r"\d+", stem)
+    return digits.group() if digits else stem
+
+
+def captions(images: np.ndarray) -> list[str]:
+    """A caption that is true of each image, from its own pixels (uint8 N×S×S×3).
+
+    Sharp or soft: mean absolute Laplacian of the luma above or below the median of these images.
+    Light or dark background: mean of the upper corners above or below half of the range. Only
+    what a caption says truly can later be asked for in a prompt.
+    """
+    luma = images.astype(np.float32).mean(axis=3)
+    inner = luma[:, 1:-1, 1:-1]
+    around = luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1] + luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:]
+    detail = np.abs(4 * inner - around).mean(axis=(1, 2))
+    corner = images.shape[1] // 6
+    light = (luma[:, :corner, :corner].mean((1, 2)) + luma[:, :corner, -corner:].mean((1, 2))) / 2
+    return [
+        f"a {'sharp' if sharp else 'soft'} portrait photograph of a face, "
+        f"{'light' if bright else 'dark'} background"
+        for sharp, bright in zip(detail >= np.median(detail), light >= 128, strict=True)
+    ]

@@ -1,0 +1,294 @@
+"""Making the embedded model, at a size where a step takes milliseconds."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoPipelineForInpainting, StableDiffusionInpaintPipeline
+from PIL import Image
+
+from wizard.models.filling import grow
+from wizard.training import (
+    autoencoder,
+    checkpoint,
+    denoiser,
+    discriminator,
+    losses,
+    networks,
+    people,
+    validation,
+)
+
+SIZE, CHANNELS = 32, [16, 16, 32]
+AUTOENCODER = SimpleNamespace(steps=6, batch=2, crop=32, rate=1e-3, gradient=0.5, kl=1e-4)
+REFINE = SimpleNamespace(
+    steps=3, batch=2, crop=32, rate=1e-3, gradient=0.5, perceptual=1.0, adversarial=0.5,
+    adversarial_start=1, discriminator_channels=8,
+)  # fmt: skip
+DENOISER = SimpleNamespace(
+    steps=4, batch=2, rate=1e-3, average=0.9, ratio=[0.1, 0.6], holes=6, known=0.1,
+    terminal=0.25, high_noise=1.5, no_caption=0.1,
+)  # fmt: skip
+CAPTIONS = ["a sharp face", "a soft face"]
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def vae():
+    torch.manual_seed(0)
+    return networks.autoencoder(CHANNELS, SIZE)
+
+
+def ignore(_row):
+    pass
+
+
+def test_adaptive_weight_is_the_ratio_of_gradient_lengths():
+    layer = torch.ones(7, requires_grad=True)
+    weight = losses.adaptive_weight((3 * layer).sum(), (4 * layer).sum(), layer)
+    assert weight.item() == pytest.approx(0.75, rel=1e-5) and not weight.requires_grad
+    clipped = losses.adaptive_weight((3 * layer).sum(), (0 * layer).sum(), layer, limit=50.0)
+    assert clipped.item() == 50.0
+
+
+def test_hinge_is_zero_only_beyond_the_margins():
+    sure = losses.hinge_discriminator(torch.tensor([2.0, 1.0]), torch.tensor([-1.0, -3.0]))
+    fooled = losses.hinge_discriminator(torch.tensor([-1.0]), torch.tensor([1.0]))
+    assert sure.item() == 0.0 and fooled.item() == 2.0
+    assert losses.hinge_generator(torch.tensor([1.0, 3.0])).item() == -2.0
+
+
+def test_gradient_l1_ignores_a_constant_and_counts_an_edge():
+    flat, edge = torch.zeros(1, 1, 2, 5), torch.zeros(1, 1, 2, 5)
+    edge[..., 2:] = 1.0
+    assert losses.gradient_l1(flat + 3, flat).item() == 0.0
+    assert losses.gradient_l1(edge, flat).item() == pytest.approx(1 / 4)
+
+
+def test_kl_of_a_unit_normal_is_zero_and_of_a_shifted_one_half():
+    zero, one = torch.zeros(3), torch.ones(3)
+    assert losses.kl(zero, zero).item() == 0.0 and losses.kl(one, zero).item() == 0.5
+
+
+def test_hole_weighted_error_counts_the_hole_fully_and_the_rest_by_its_weight():
+    target, hole = torch.zeros(1, 2, 1, 4), torch.tensor([[[[1.0, 0.0, 0.0, 0.0]]]])
+    result = torch.tensor([2.0, 1.0, 1.0, 1.0]).expand(1, 2, 1, 4)
+    loss = losses.hole_weighted_mse(result, target, hole, known=0.5)
+    assert loss.item() == pytest.approx((4 + 3 * 0.5) / (1 + 3 * 0.5))
+
+
+def test_random_features_follow_the_seed_and_see_more_than_pixels():
+    first, again, other = (discriminator.RandomFeatures(seed) for seed in (1, 1, 2))
+    a, b = torch.rand(2, 1, 3, 16, 16)
+    assert first(a, a).item() == 0.0
+    assert first(a, b).item() == again(a, b).item() != other(a, b).item()
+    # Shuffled pixels have the same histogram but not the same neighbours.
+    shuffled = a.flatten(2)[..., torch.randperm(256)].view_as(a)
+    assert first(shuffled, a).item() > 10 * first(a + 0.01, a).item()
+
+
+def test_the_split_is_by_person_and_not_by_file(tmp_path):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(40):
+        for kind in ("neutral", "smiling"):
+            path = folder / f"{number:03d}_{kind}.png"
+            Image.new("RGB", (40, 48), (number, 0, 0)).save(path)
+    sides = [{Path(name).stem[:3] for name in faces.names} for faces in people.read([folder], SIZE)]
+    assert not sides[0] & sides[1] and len(sides[0] | sides[1]) == 40
+    assert sides[1] == {f"{n:03d}" for n in range(40) if people.held_out(f"{n:03d}")}
+
+
+def test_people_are_taken_from_the_list_beside_a_folder(tmp_path):
+    folder = tmp_path / "club"
+    folder.mkdir()
+    names = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L"]
+    rows = ["file,name"]
+    for number, name in enumerate(names * 2):
+        Image.new("RGB", (32, 32)).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{name}")
+    (tmp_path / "club.csv").write_text("\n".join(rows))
+    training, held = people.read([folder], SIZE)
+    of = {f"club/{number}.png": name for number, name in enumerate(names * 2)}
+    assert {of[name] for name in held.names} == {name for name in names if people.held_out(name)}
+    assert not {of[name] for name in held.names} & {of[name] for name in training.names}
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no photographs"):
+        people.read([tmp_path], SIZE)
+
+
+def test_captions_say_what_the_pixels_show():
+    noise = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3))
+    pictures = np.stack([noise, np.full_like(noise, 250)]).astype(np.uint8)
+    sharp, soft = people.captions(pictures)
+    assert "sharp" in sharp and "soft" in soft and "light background" in soft
+
+
+def test_holes_in_training_are_grown_as_in_use():
+    pool = denoiser.hole_pool(12, 64, 4, (0.1, 0.6), 0)
+    assert pool.shape == (12, 1, 16, 16)
+    large = pool[:, 0].numpy().repeat(4, 1).repeat(4, 2)
+    assert all(np.array_equal(grow(hole, 4), hole) for hole in large)
+    assert all(0 < hole.sum() < hole.numel() for hole in pool)
+
+
+def test_noise_levels_favour_the_noisy_end():
+    settings = SimpleNamespace(terminal=0.25, high_noise=1.5)
+    level = denoiser.noise_levels(np.random.default_rng(0), 20_000, settings, 1000)
+    assert level.min() >= 0 and level.max() == 999
+    assert (level == 999).float().mean().item() == pytest.approx(0.25, abs=0.02)
+    assert level[level < 999].float().mean() > 550
+
+
+def test_the_unet_is_handed_in_training_what_the_pipeline_hands_it(vae, images, tmp_path):
+    latents = denoiser.Latents(vae, images, "cpu")
+    hole = torch.zeros(4, 1, 8, 8)
+    hole[:, :, 2:5, 3:7] = 1
+    generator = torch.Generator().manual_seed(1)
+    ours = latents.masked(np.arange(4), hole, generator)
+    pipe = whole_checkpoint(vae, tmp_path, StableDiffusionInpaintPipeline)
+    large = torch.nn.functional.interpolate(hole, scale_factor=4)
+    pixels = autoencoder.to_tensor(images) * (large < 0.5)
+    generator = torch.Generator().manual_seed(1)
+    mask, theirs = pipe.prepare_mask_latents(
+        large, pixels, 4, SIZE, SIZE, torch.float32, "cpu", generator, False
+    )
+    assert torch.equal(mask, hole)
+    # Half precision on disk and bfloat16 in training differ by about one part in a hundred.
+    assert (ours - theirs).abs().mean() < 0.02 * theirs.abs().mean()
+
+
+def whole_checkpoint(vae, folder, pipeline):
+    tokenizer = networks.tokenizer(CAPTIONS, folder / "words")
+    parts = {
+        "vae": vae,
+        "unet": networks.denoiser([32, 64], SIZE // 4),
+        "text_encoder": networks.text_encoder(tokenizer),
+        "tokenizer": tokenizer,
+        "scheduler": networks.scheduler(),
+    }
+    networks.write(folder / "model", parts)
+    return pipeline.from_pretrained(folder / "model")
+
+
+@pytest.mark.parametrize("pipeline", [StableDiffusionInpaintPipeline, AutoPipelineForInpainting])
+def test_both_plain_pipelines_load_the_folder_and_paint(vae, tmp_path, pipeline):
+    pipe = whole_checkpoint(vae, tmp_path, pipeline)
+    assert isinstance(pipe, StableDiffusionInpaintPipeline)
+    assert pipe.unet.config.in_channels == 9 and pipe.safety_checker is None
+    assert pipe.scheduler.config.rescale_betas_zero_snr
+    pipe.set_progress_bar_config(disable=True)
+    image, mask = torch.rand(1, 3, SIZE, SIZE), torch.ones(1, 1, SIZE, SIZE)
+    painted = pipe("any façade!", image, mask, num_inference_steps=2, output_type="np").images
+    assert painted.shape == (1, SIZE, SIZE, 3) and np.isfinite(painted).all()
+    assert pipe.scheduler.timesteps[0] == 999
+    assert not [*(tmp_path / "model").rglob("*.bin")]
+
+
+def test_every_word_of_a_caption_is_one_token(tmp_path):
+    tokenizer = networks.tokenizer(CAPTIONS, tmp_path)
+    assert tokenizer.tokenize("a sharp face") == ["a</w>", "sharp</w>", "face</w>"]
+    assert tokenizer.unk_token_id not in tokenizer.encode("Ünknown 東")[1:-1]
+
+
+KILLED_RUN = """
+import os, signal, sys
+sys.path[:0] = ["stages", "tests"]
+import torch
+from test_training import *
+checkpoint.EVERY_SECONDS = 0
+torch.manual_seed(0)
+images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
+net = networks.autoencoder(CHANNELS, SIZE)
+steps = autoencoder.train(net, images, AUTOENCODER, 0, Path(sys.argv[1]), "cpu", ignore)
+for step in steps:
+    if step == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_run_stopped_by_sigkill_ends_like_one_that_was_not(vae, images, tmp_path):
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", KILLED_RUN, str(tmp_path / "killed.pt")]
+    killed = subprocess.run(command, cwd=root, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-500:]
+    assert checkpoint.step(tmp_path / "killed.pt") == 3
+
+    seen: list[dict] = []
+    for path, report in ((tmp_path / "killed.pt", seen.append), (tmp_path / "whole.pt", ignore)):
+        torch.manual_seed(0)
+        net = networks.autoencoder(CHANNELS, SIZE)
+        steps = autoencoder.train(net, images, AUTOENCODER, 0, path, "cpu", report)
+        assert list(steps)[-1] == 5
+    assert [row["step"] for row in seen] == [3, 4, 5]
+    resumed, whole = (checkpoint.read(tmp_path / name)["vae"] for name in ("killed.pt", "whole.pt"))
+    for name, value in whole.items():
+        torch.testing.assert_close(resumed[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_refinement_leaves_the_encoder_as_it_is(vae, images, tmp_path):
+    before = {name: value.clone() for name, value in vae.state_dict().items()}
+    rows: list[dict] = []
+    list(autoencoder.refine(vae, images, REFINE, 0, tmp_path / "r.pt", "cpu", rows.append))
+    changed = {name for name, value in vae.state_dict().items() if not value.equal(before[name])}
+    assert changed and not {name for name in changed if name.startswith(("encoder", "quant_conv"))}
+    assert "adversarial" not in rows[0] and rows[1]["balance"] > 0
+
+
+def test_a_term_of_weight_zero_is_switched_off(vae, images, tmp_path):
+    settings = SimpleNamespace(**{**vars(REFINE), "adversarial": 0.0})
+    rows: list[dict] = []
+    list(autoencoder.refine(vae, images, settings, 0, tmp_path / "r.pt", "cpu", rows.append))
+    assert not {"adversarial", "discriminator"} & rows[-1].keys()
+
+
+def test_the_denoiser_goes_on_from_its_checkpoint_and_is_restored_averaged(vae, images, tmp_path):
+    latents = denoiser.Latents(vae, images, "cpu")
+    assert latents.clean.std().item() == pytest.approx(1.0, abs=1e-3)
+    assert len(latents.images) == 2 * len(images)
+    tokenizer = networks.tokenizer(CAPTIONS, tmp_path / "words")
+    path = tmp_path / "d.pt"
+
+    def train(steps):
+        nets = networks.denoiser([32, 64], SIZE // 4), networks.text_encoder(tokenizer)
+        settings = SimpleNamespace(**{**vars(DENOISER), "steps": steps})
+        rest = (tokenizer, networks.scheduler(), latents, CAPTIONS * 4, settings, 0, path, "cpu")
+        return nets, list(denoiser.train(*nets, *rest, ignore))
+
+    assert train(2)[1] == [0, 1]
+    (unet, text_encoder), steps = train(4)
+    assert steps == [2, 3]
+    trained = {name: value.clone() for name, value in unet.state_dict().items()}
+    state = checkpoint.read(path)
+    denoiser.restore(state, vae, unet, text_encoder)
+    assert vae.config.scaling_factor == pytest.approx(latents.scale)
+    assert any(not value.equal(trained[name]) for name, value in unet.state_dict().items())
+
+
+def test_validation_holes_depend_on_their_own_name_alone():
+    some = validation.holes("strokes", ["a", "b"], 64, 0)
+    more = validation.holes("strokes", ["b", "c"], 64, 0)
+    assert np.array_equal(some[1], more[0])
+    assert all(0.49 <= hole.mean() <= 0.91 for hole in some + more)
+
+
+def test_means_leave_out_what_has_no_value():
+    rows = [
+        {"fraction": 0.2, "hole_psnr": 10.0, "hole_ssim": 0.5, "hole_sharpness": None},
+        {"fraction": 0.8, "hole_psnr": 20.0, "hole_ssim": 0.7, "hole_sharpness": 1.0},
+    ]
+    assert validation.means(rows) == {
+        "count": 2, "hole_psnr": 15.0, "hole_ssim": 0.6, "hole_sharpness": 1.0,
+    }  # fmt: skip
+    assert list(validation.by_fraction(rows)) == ["0-0.25", "0.7-1"]
