@@ -130,9 +130,11 @@ def test_an_empty_folder_is_named(tmp_path):
 
 def test_captions_say_what_the_pixels_show():
     noise = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3))
-    pictures = np.stack([noise, np.full_like(noise, 250)]).astype(np.uint8)
-    sharp, soft = people.captions(pictures)
-    assert "sharp" in sharp and "soft" in soft and "light background" in soft
+    flat = np.full_like(noise, 250)
+    plain, sharp, soft = people.captions(np.stack([noise, noise, flat]).astype(np.uint8))
+    assert plain == "a portrait photograph of a face"
+    assert sharp == "a sharp portrait photograph of a face"
+    assert soft == "a soft portrait photograph of a face, light background"
 
 
 def test_holes_in_training_are_grown_as_in_use():

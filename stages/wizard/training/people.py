@@ -76,8 +76,9 @@ def captions(images: np.ndarray) -> list[str]:
     """A caption that is true of each image, from its own pixels (uint8 N×S×S×3).
 
     Sharp or soft: mean absolute Laplacian of the luma above or below the median of these images.
-    Light or dark background: mean of the upper corners above or below half of the range. Only
-    what a caption says truly can later be asked for in a prompt.
+    Light or dark background: mean of the upper corners above or below half of the range. By turns
+    a caption says nothing of these, the first, or both, so that a prompt may do the same. Only
+    what a caption says truly can later be asked for.
     """
     luma = images.astype(np.float32).mean(axis=3)
     inner = luma[:, 1:-1, 1:-1]
@@ -85,8 +86,11 @@ def captions(images: np.ndarray) -> list[str]:
     detail = np.abs(4 * inner - around).mean(axis=(1, 2))
     corner = images.shape[1] // 6
     light = (luma[:, :corner, :corner].mean((1, 2)) + luma[:, :corner, -corner:].mean((1, 2))) / 2
-    return [
-        f"a {'sharp' if sharp else 'soft'} portrait photograph of a face, "
-        f"{'light' if bright else 'dark'} background"
-        for sharp, bright in zip(detail >= np.median(detail), light >= 128, strict=True)
-    ]
+    said = []
+    for number, (sharp, bright) in enumerate(
+        zip(detail >= np.median(detail), light >= 128, strict=True)
+    ):
+        quality = ("sharp " if sharp else "soft ") if number % 3 else ""
+        background = f", {'light' if bright else 'dark'} background" if number % 3 == 2 else ""
+        said.append(f"a {quality}portrait photograph of a face{background}")
+    return said
