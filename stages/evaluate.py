@@ -60,7 +60,6 @@ def main(params_path: Path) -> None:
     work = partial(score_hole, runs=runs, ring_px=settings.ring_px, blind=blind)
     scored = local.run(work, holes, runtime.workers)
     rows = [row for rows in progress(scored, len(holes), "evaluate", "hole") for row in rows]
-    rows.sort(key=lambda row: (row["id"], row["sample"]))
 
     good = records.usable(rows)
     lost = sum(row["status"] != records.OK for row in photographs) + len(rows) - len(good)

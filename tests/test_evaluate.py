@@ -277,6 +277,22 @@ def test_without_a_truth_nothing_is_held_against_the_original(workplace):
     assert Path("metrics/scores.csv").read_bytes() == before
 
 
+def test_the_round_trip_is_scored_like_a_result_where_there_is_a_truth(workplace):
+    place = workplace()
+    baselines = [row for row in place.results if row["run"] == "baseline"]
+    place.results += [row | {"run": "roundtrip"} for row in baselines]
+    rows, quality = place.run()
+    assert quality["roundtrip"] == quality["baseline"]
+    assert all(row["roundtrip_hole_mae"] == row["baseline_hole_mae"] for row in rows)
+    place.settings["evaluate"]["reference"] = "none"
+    rows, quality = place.run()
+    assert "roundtrip" not in quality and "roundtrip_edge_step" not in rows[0]
+
+
+def test_a_score_is_never_a_negative_zero():
+    assert str(evaluate.rounded(-1e-9)) == "0.0"
+
+
 def test_ratings_are_summarised(workplace):
     place = workplace()
     Path("data/ratings.csv").write_text(

@@ -132,6 +132,11 @@ class TestSeam:
         deep[15:25, 15:25] = True
         assert seam.score(grey(100), pasted(grey(100), deep, 90), box(), RING)["edge_seam"] == 0
 
+    def test_texture_in_the_hole_does_not_hide_a_step(self):
+        result = pasted(grey(100), box(), 5)
+        result[14:26:2, 12:28] = 200
+        assert seam.score_alone(result, box(), RING)["edge_step"] == 5
+
     def test_a_hole_at_the_image_border_has_its_inner_edge_only(self):
         mask = np.zeros((48, 48), bool)
         mask[30:, :] = True
@@ -217,6 +222,13 @@ class TestSharpness:
         mixed = np.where(box()[..., None], self.wave(20), self.wave(40))
         values = sharpness.score_alone(mixed, box(), RING)
         assert values["hole_sharpness_around"] == pytest.approx(0.25, abs=1e-12)
+
+    def test_alone_it_does_not_look_further_than_the_ring(self):
+        near = np.zeros((48, 48), bool)
+        near[6:34, 4:36] = True
+        image = np.where(near[..., None], self.wave(40), self.wave(80))
+        values = sharpness.score_alone(image, box(), RING)
+        assert values["hole_sharpness_around"] == pytest.approx(1, abs=1e-12)
 
     def test_a_flat_original_gives_no_ratio(self):
         assert sharpness.score(grey(9), face(48), box(), RING) == {"hole_sharpness": None}
