@@ -134,7 +134,7 @@ class TestSeam:
 
     def test_texture_in_the_hole_does_not_hide_a_step(self):
         result = pasted(grey(100), box(), 5)
-        result[14:26:2, 12:28] = 200
+        result[13:27:2, 11:29] = 200
         assert seam.score_alone(result, box(), RING)["edge_step"] == 5
 
     def test_a_hole_at_the_image_border_has_its_inner_edge_only(self):
