@@ -70,6 +70,9 @@ def main(params_path: Path) -> None:
     write_json("quality", quality)
     write_json("by_hole", summary.by_hole(good, settings.hole_bins, **draws))
     write_json("ratings", ratings.summarise(opinions, image_of, **draws))
+    if settings.learned and good:
+        quality["learned"] = measure_learned(everything, holes, good)
+        write_json("quality", quality)
     print(summary.table(quality))
     report_failures(rows, runtime.max_failures)
 
@@ -132,6 +135,28 @@ def score_sample(
 
 def rounded(value: float) -> float:
     return round(float(value), DECIMALS) + 0.0  # no negative zero
+
+
+def measure_learned(everything: params.Params, holes: list[Hole], rows: list[dict]) -> dict:
+    """The figures of pretrained networks for the model's results and the baseline's."""
+    from wizard.metrics import learned
+
+    settings, runtime = everything.evaluate, everything.runtime
+    hole_of = {hole.row["id"]: hole for hole in holes}
+    fills = [(hole_of[row["id"]], row["sample"]) for row in rows]
+    return learned.measure(
+        settings.learned,
+        [hole.photograph for hole, _ in fills],
+        {
+            run: [DATA / hole.fill(run, sample)["file"] for hole, sample in fills]
+            for run in ("model", "baseline")
+        },
+        everything.inpaint.prompt,
+        {"dino": settings.dino, "clip": settings.clip},
+        runtime.device,
+        runtime.batch_size,
+        records.seed(settings.seed, "evaluate", "learned"),
+    )
 
 
 def to_csv(rows: list[dict]) -> bytes:

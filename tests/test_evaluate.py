@@ -309,6 +309,28 @@ def test_ratings_are_summarised(workplace):
     assert ratings["raters"] == 2 and ratings["unknown"] == 1
 
 
+def test_pretrained_networks_measure_when_asked(workplace, capsys):
+    from transformers import Dinov2Config, Dinov2Model
+
+    tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 28}
+    Dinov2Model(Dinov2Config(**tiny)).save_pretrained("dino")
+    place = workplace()
+    place.settings["evaluate"] |= {"learned": ["fd", "kd"], "dino": "dino"}
+    _, quality = place.run()
+    assert quality["learned"].keys() == {"count", "fd", "kd", "baseline_fd", "baseline_kd"}
+    assert quality["learned"]["count"] == 6
+    assert "N = 6 results: fewer than 2048" in capsys.readouterr().out
+
+
+def test_missing_weights_lose_no_other_figure(workplace, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    place = workplace()
+    place.settings["evaluate"] |= {"learned": ["fd"], "dino": "nobody/nothing"}
+    with pytest.raises(ValueError, match="hf download nobody/nothing"):
+        place.run()
+    assert place.read("quality")["count"] == 6 and Path("metrics/ratings.json").is_file()
+
+
 def test_it_prints_the_main_figures(workplace, capsys):
     _, quality = workplace().run()
     printed = capsys.readouterr().out

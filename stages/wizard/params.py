@@ -13,6 +13,10 @@ MAX_FILE_BYTES = 100_000
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Classical = Literal["telea", "navier-stokes", "biharmonic", "mean"]
+Weight = Annotated[float, Field(ge=0)]
+Steps = Annotated[int, Field(ge=1)]
+Batch = Annotated[int, Field(ge=1, le=4096)]
+Rate = Annotated[float, Field(gt=0, le=0.1)]
 
 
 class Block(BaseModel):
@@ -104,6 +108,9 @@ class Evaluate(Block):
     ring_px: Annotated[int, Field(ge=1, le=256)]
     hole_bins: Annotated[float, Field(ge=0.01, le=1)]
     bootstrap: Annotated[int, Field(ge=100, le=100_000)]
+    learned: list[Literal["fd", "kd", "ids", "clip"]]
+    dino: Annotated[str, Field(min_length=1)]
+    clip: Annotated[str, Field(min_length=1)]
     seed: int
 
 
@@ -122,6 +129,48 @@ class Runtime(Block):
     journal_gb: Annotated[float, Field(ge=0)]
 
 
+class Train(Block):
+    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
+    seed: int
+
+
+class Autoencoder(Block):
+    channels: Annotated[list[Annotated[int, Field(ge=16, multiple_of=16)]], Field(min_length=2)]
+    steps: Steps
+    batch: Batch
+    crop: Annotated[int, Field(ge=16, multiple_of=8)]
+    rate: Rate
+    gradient: Weight
+    kl: Weight
+
+
+class Refine(Block):
+    steps: Steps
+    batch: Batch
+    crop: Annotated[int, Field(ge=16, multiple_of=8)]
+    rate: Rate
+    gradient: Weight
+    perceptual: Weight
+    adversarial: Weight
+    adversarial_start: Annotated[int, Field(ge=0)]
+    ablation_steps: Steps
+    discriminator_channels: Annotated[int, Field(ge=8, multiple_of=8)]
+
+
+class Denoiser(Block):
+    channels: Annotated[list[Annotated[int, Field(ge=32, multiple_of=32)]], Field(min_length=2)]
+    steps: Steps
+    batch: Batch
+    rate: Rate
+    average: Annotated[float, Field(ge=0, lt=1)]
+    ratio: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+    holes: Annotated[int, Field(ge=1)]
+    known: Weight
+    terminal: Annotated[float, Field(ge=0, le=1)]
+    high_noise: Annotated[float, Field(gt=0)]
+    no_caption: Annotated[float, Field(ge=0, le=1)]
+
+
 class Params(Block):
     fetch: Fetch
     mask: Mask
@@ -129,6 +178,10 @@ class Params(Block):
     evaluate: Evaluate
     plot: Plot
     runtime: Runtime
+    train: Train
+    autoencoder: Autoencoder
+    refine: Refine
+    denoiser: Denoiser
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -150,7 +150,7 @@ class Folder:
 
     def publish(self, name: str, data: bytes) -> None:
         """Write one file of this folder atomically; ``name`` is an id plus suffix."""
-        if Path(name).name != name or name.startswith("."):
+        if not name or Path(name).name != name or name.startswith("."):
             raise ValueError(
                 f"{name!r} is not a plain file name; no file is written outside {self.path}"
             )

@@ -13,8 +13,6 @@ from wizard import images
 from wizard.metrics import distances
 
 NAMES = ("fd", "kd", "ids", "clip")
-# Below as many images the Fréchet distance says more about their number than about them.
-ENOUGH_FOR_FRECHET = 2048
 
 
 def measure(

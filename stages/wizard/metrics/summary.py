@@ -25,6 +25,8 @@ LABELS = {
 }
 RUNS = ("baseline", "roundtrip", "raw")
 DECIMALS = 5
+# With fewer images the Fréchet distance says more about their number than about them.
+ENOUGH_FOR_FRECHET = 2048
 
 
 def quality(
@@ -97,6 +99,12 @@ def table(quality: dict) -> str:
         if own is not None:
             cells = ("" if value is None else f"{value:.3f}" for value in values)
             lines.append(f"{label:22}" + "".join(f"{cell:>11}" for cell in cells))
+    if "fd" in quality.get("learned", {}):
+        count = quality["learned"]["count"]
+        line = f"Fréchet distance {quality['learned']['fd']:.2f} of N = {count} results"
+        if count < ENOUGH_FOR_FRECHET:
+            line += f": fewer than {ENOUGH_FOR_FRECHET} bias it upwards, read the kernel distance"
+        lines.append(line)
     lines.append(f"{quality['count']} results, {quality['failed']} failed")
     return "\n".join(lines)
 

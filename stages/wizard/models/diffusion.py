@@ -189,7 +189,7 @@ def load(
     try:
         pipe = diffusers.AutoPipelineForInpainting.from_pretrained(
             folder,
-            torch_dtype=getattr(torch, dtype),
+            dtype=getattr(torch, dtype),
             variant=variant,
             use_safetensors=True,
             local_files_only=True,

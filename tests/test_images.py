@@ -1,0 +1,105 @@
+"""Decoding, fitting, encoding and compositing."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+
+from wizard import images
+
+pictures = arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
+
+
+def png(photo: Image.Image, **options) -> bytes:
+    buffer = io.BytesIO()
+    photo.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+@given(pictures)
+def test_encode_then_decode_gives_the_same_pixels(image):
+    decoded, size = images.decode(images.encode(image, {"settings": "ä <x>"}), max_pixels=100)
+    assert np.array_equal(decoded, image)
+    assert size == (image.shape[1], image.shape[0])
+
+
+def test_text_goes_into_the_file():
+    data = images.encode(np.zeros((2, 2, 3), np.uint8), {"settings": "ä <x>"})
+    assert Image.open(io.BytesIO(data)).text == {"settings": "ä <x>"}
+
+
+def test_mask_on_disk_is_white_where_the_hole_is(tmp_path):
+    mask = np.array([[True, False], [False, False]])
+    (tmp_path / "m.png").write_bytes(images.encode(mask))
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "m.png")), [[255, 0], [0, 0]])
+    assert np.array_equal(images.load_mask(tmp_path / "m.png"), mask)
+
+
+def test_exif_orientation_is_applied():
+    photo = Image.new("RGB", (4, 2))
+    photo.putpixel((0, 0), (255, 0, 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90° clockwise to view
+    decoded, size = images.decode(png(photo, exif=exif), 100)
+    assert decoded.shape == (4, 2, 3) and size == (4, 2)
+    assert decoded[0, 1].tolist() == [255, 0, 0]
+
+
+def test_sixteen_bits_are_scaled_not_cut():
+    wide = Image.fromarray(np.array([[0, 32768, 65535]], np.uint16))
+    decoded, _ = images.decode(png(wide), 100)
+    assert decoded[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_transparency_is_laid_on_white():
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([10, 20, 30])
+    decoded, _ = images.decode(png(palette, transparency=0), 100)
+    assert decoded[0, 0].tolist() == [255, 255, 255]
+
+
+def test_cmyk_becomes_rgb():
+    buffer = io.BytesIO()
+    Image.new("CMYK", (8, 8), (0, 0, 0, 0)).save(buffer, "JPEG")
+    decoded, _ = images.decode(buffer.getvalue(), 100)
+    assert decoded.min() >= 254
+
+
+def test_too_many_pixels_are_refused_before_decoding():
+    header_only = png(Image.new("1", (3000, 3000)))[:64]
+    with pytest.raises(ValueError, match="3000×3000 pixels exceed fetch.max_pixels 1000"):
+        images.decode(header_only, 1000)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", png(Image.new("RGB", (64, 64)))[:60]])
+def test_what_is_no_image_says_so(data):
+    with pytest.raises(ValueError, match="image"):
+        images.decode(data, 10_000)
+
+
+def test_fit_crops_the_centre_and_antialiases():
+    stripes = np.zeros((64, 128, 3), np.uint8)
+    stripes[:, ::2] = 255
+    stripes[:, :32] = (255, 0, 0)  # outside the centre square
+    fitted = images.fit(stripes, 16)
+    assert fitted.shape == (16, 16, 3)
+    assert np.all(np.abs(fitted.astype(int) - 127.5) < 20)
+
+
+@given(pictures, st.data())
+def test_composite_takes_each_pixel_from_the_right_image(original, data):
+    filled = data.draw(arrays.arrays(np.uint8, original.shape))
+    mask = data.draw(arrays.arrays(bool, original.shape[:2]))
+    result = images.composite(original, filled, mask)
+    assert np.array_equal(result[mask], filled[mask])
+    assert np.array_equal(result[~mask], original[~mask])
+
+
+def test_composite_refuses_other_sizes():
+    image = np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(ValueError, match="shapes differ"):
+        images.composite(image, image[:2], np.zeros((4, 4), bool))

@@ -1,0 +1,147 @@
+"""The rules of the house, checked by reading the sources."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STAGES = ROOT / "stages"
+SCRIPTS = ["fetch", "mask", "inpaint", "evaluate", "plot"]
+GROUND = {"records", "images", "console"}
+ROOMS = {"sources", "masks", "models", "metrics", "report", "runners", "training"}
+HEAVY = {"torch", "diffusers", "transformers", "datasets", "ray", "matplotlib", "cv2", "skimage"}
+
+
+def imported(file: Path) -> set[str]:
+    """Every module of ours that a file imports, wherever in the file."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.split(".")[0] == "wizard" and path_of(name)}
+
+
+def path_of(module: str) -> Path | None:
+    base = STAGES.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def room(file: Path) -> str:
+    parts = file.relative_to(STAGES / "wizard").with_suffix("").parts
+    return parts[0]
+
+
+def closure(script: Path) -> set[str]:
+    """All files of ours that a script can load, as dvc.yaml names them."""
+    seen, waiting = set(), [script]
+    while waiting:
+        file = waiting.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        if file.name == "__init__.py" and "import_module" in file.read_text():
+            waiting += file.parent.glob("*.py")  # a room's table loads any file of its room
+        for name in imported(file):
+            waiting.append(path_of(name))
+            # Importing a.b.c runs a/__init__.py and a/b/__init__.py first.
+            waiting += [path_of(".".join(name.split(".")[:n])) for n in (1, 2)]
+    templates = {p for f in seen for p in f.parent.glob("*.html") if p.name in f.read_text("utf-8")}
+    return {path.relative_to(ROOT).as_posix() for path in seen | templates if path}
+
+
+def test_deps_in_dvc_yaml_are_exactly_the_files_a_stage_loads():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert list(stages) == SCRIPTS
+    for name, stage in stages.items():
+        declared = {dep for dep in stage["deps"] if dep.startswith("stages/")}
+        assert declared == closure(STAGES / f"{name}.py"), f"deps of stage {name}"
+
+
+def test_imports_never_run_upward_or_sideways():
+    for file in (STAGES / "wizard").rglob("*.py"):
+        own = room(file)
+        allowed = GROUND | {own}
+        if own == "params":
+            allowed = {"console", "params"}
+        if own in GROUND:
+            allowed = GROUND
+        if own == "training":
+            allowed |= {"masks"}
+        used = {name.split(".")[1] for name in imported(file) if "." in name}
+        assert used <= allowed, f"{file.relative_to(ROOT)} imports {sorted(used - allowed)}"
+
+
+def test_only_scripts_know_paths_and_settings():
+    for file in (STAGES / "wizard").rglob("*.py"):
+        if room(file) == "params":
+            continue
+        constants = [n.value for n in ast.walk(ast.parse(file.read_text())) if is_text(n)]
+        paths = [text for text in constants if re.match(r"(data|metrics)/\w+(\.|/)\w", text)]
+        assert not paths, f"{file.relative_to(ROOT)} names {paths}"
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def test_room_tables_and_scripts_load_no_heavy_library():
+    light = [STAGES / f"{name}.py" for name in SCRIPTS]
+    light += (STAGES / "wizard").glob("*/__init__.py")
+    light += (STAGES / "wizard").glob("*.py")
+    for file in light:
+        for node in ast.parse(file.read_text()).body:
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            heavy = {name.split(".")[0] for name in names} & HEAVY
+            assert not heavy, f"{file.relative_to(ROOT)} imports {heavy} at the top"
+
+
+def test_no_file_of_ours_takes_the_name_of_a_library():
+    requirements = "".join(path.read_text() for path in ROOT.glob("requirements*.txt"))
+    libraries = {
+        name.lower().replace("-", "_") for name in re.findall(r"^[\w-]+", requirements, re.M)
+    }
+    ours = {path.stem for path in STAGES.rglob("*.py")} - {"__init__"}
+    assert not ours & (libraries | sys.stdlib_module_names)
+
+
+def test_every_room_has_its_test_file():
+    rooms = {path.name for path in (STAGES / "wizard").iterdir() if path.is_dir()} & ROOMS
+    names = {"sources": "fetch"}
+    for name in rooms:
+        assert (ROOT / "tests" / f"test_{names.get(name, name)}.py").is_file(), name
+
+
+def test_requirements_are_exact_pins():
+    for file in ROOT.glob("requirements*.txt"):
+        for line in file.read_text().splitlines():
+            line = line.split("#")[0].strip()
+            pinned = re.fullmatch(r"[\w.-]+(\[[\w,]+\])?==[\w.]+|-r requirements[\w-]*\.txt|", line)
+            assert pinned, f"{file.name}: {line}"
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, "train"])
+def test_help_shows_the_docstring_and_loads_no_heavy_library(script):
+    command = [sys.executable, "-X", "importtime", STAGES / f"{script}.py", "--help"]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    docstring = ast.get_docstring(ast.parse((STAGES / f"{script}.py").read_text()))
+    assert docstring.splitlines()[0] in answer.stdout
+    loaded = set(re.findall(r"\| +(\w+)$", answer.stderr, re.M))
+    assert not loaded & (HEAVY - {"cv2"})
+
+
+def test_nothing_is_left_unfinished():
+    for file in [*STAGES.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+        if file != Path(__file__):
+            words = re.findall(r"\b(TODO|FIXME|XXX|NotImplementedError)\b", file.read_text())
+            assert not words, f"{file.relative_to(ROOT)}: {words}"

@@ -1,0 +1,95 @@
+"""params.yaml: every wrong setting is one line that names key, value and what is allowed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wizard import params
+from wizard.console import BadSetting
+
+ROOT = Path(__file__).parents[1]
+DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+BAD = [
+    ("ratio: 0.25", "ratio: 1.5", "mask.ratio = 1.5: allowed: a number > 0, < 1 or a list of 2"),
+    ("ratio: 0.25", "ratio: [0.5, 0.2]", "mask.ratio = [0.5, 0.2]: give [low, high]"),
+    ("ratio: 0.25", "rato: 0.25", "mask.rato: unknown key; allowed: shape, ratio,"),
+    ("shape: rectangles", "shape: circle", "mask.shape = 'circle': allowed: rectangles, box,"),
+    ("size: 128", "size: 100", "fetch.size = 100: allowed: a whole number ≥ 32"),
+    ("size: 128", "size: big", "fetch.size = 'big': allowed: a whole number"),
+    ("keep_raw: false", "keep_raw: 1", "inpaint.keep_raw = 1: allowed: true, false"),
+    ("strength: 0.9", "strength: 0.01", "leaves no denoising step"),
+    ("strength: 0.9", "strength: .nan", "inpaint.strength = nan: allowed: a number > 0, ≤ 1"),
+    ('negative_prompt: ""', "negative_prompt: blurry", "has no effect at guidance_scale"),
+    ("batch_size: 8", "batch_size: 0", "runtime.batch_size = 0: allowed: a whole number ≥ 1"),
+    ("device: auto", "device: gpu", "runtime.device = 'gpu': allowed: text matching"),
+    ("mask:", "masc:", "masc: unknown key; allowed: fetch, mask, inpaint"),
+    ("seed: 42", "seed: 42\n  seed: 43", "key 'seed' given twice"),
+    ("seed: 42", "seed: !!python/object/apply:os.getcwd []", "not valid YAML"),
+    ("prompt: a portrait", "prompt: [a portrait", "not valid YAML"),
+]
+
+
+def load(tmp_path: Path, text: str):
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return params.load(path)
+
+
+def test_defaults_are_valid_and_immutable(tmp_path):
+    settings = load(tmp_path, DEFAULT)
+    assert settings.mask.ratio == 0.25
+    with pytest.raises(ValueError, match="frozen"):
+        settings.mask.ratio = 0.5
+
+
+@pytest.mark.parametrize(("good", "bad", "line"), BAD)
+def test_a_wrong_setting_is_explained_in_one_line(tmp_path, good, bad, line):
+    assert good in DEFAULT
+    with pytest.raises(BadSetting) as told:
+        load(tmp_path, DEFAULT.replace(good, bad, 1))
+    assert line in " ".join(str(told.value).split())
+
+
+def test_a_range_is_a_ratio_too(tmp_path):
+    settings = load(tmp_path, DEFAULT.replace("ratio: 0.25", "ratio: [0.1, 0.5]"))
+    assert settings.mask.ratio == [0.1, 0.5]
+
+
+def test_numbers_without_a_dot_are_numbers(tmp_path):
+    settings = load(tmp_path, DEFAULT.replace("guidance_scale: 1.0", "guidance_scale: 1e0"))
+    assert settings.inpaint.guidance_scale == 1.0
+
+
+def test_a_bomb_of_aliases_is_refused(tmp_path):
+    bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+    with pytest.raises(BadSetting, match="aliases are not allowed"):
+        load(tmp_path, bomb)
+
+
+def test_a_huge_or_deep_file_is_refused(tmp_path):
+    with pytest.raises(BadSetting, match="larger than 100000 bytes"):
+        load(tmp_path, "#" * 200_000)
+    with pytest.raises(BadSetting, match="not valid YAML"):
+        load(tmp_path, "[" * 50_000)
+
+
+def test_a_missing_file_says_where_to_run(tmp_path):
+    with pytest.raises(BadSetting, match="run from the repository's top folder"):
+        params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("script", ["fetch", "mask", "inpaint", "evaluate", "plot"])
+def test_every_stage_checks_all_settings_before_any_work(tmp_path, script):
+    """Exit 2, one line, and the outputs that were there are untouched."""
+    (tmp_path / "params.yaml").write_text(DEFAULT.replace("ratio: 0.25", "ratio: 2"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "images.jsonl").write_text("kept")
+    command = [sys.executable, ROOT / "stages" / f"{script}.py"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert answer.returncode == 2
+    assert answer.stderr.count("\n") == 1 and "mask.ratio = 2" in answer.stderr
+    assert (tmp_path / "data" / "images.jsonl").read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["images.jsonl", "params.yaml"]

@@ -1,0 +1,96 @@
+"""Spreading work: order, bounds, errors, and no process left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from wizard.runners import local
+
+
+def slow_first(item: int) -> int:
+    time.sleep(0.05 if item == 0 else 0)
+    return item * item
+
+
+def pid(_) -> int:
+    return os.getpid()
+
+
+@pytest.mark.parametrize("processes", [True, False])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_results_come_in_the_order_of_items(workers, processes):
+    assert list(local.run(slow_first, range(20), workers, processes)) == [n * n for n in range(20)]
+
+
+def test_processes_are_really_used():
+    assert os.getpid() not in set(local.run(pid, range(4), 2))
+
+
+def test_items_are_drawn_no_faster_than_results_are_taken():
+    drawn = []
+    items = (drawn.append(n) or n for n in range(10_000))
+    results = local.run(slow_first, items, 2, processes=False)
+    next(results)
+    assert len(drawn) <= 9
+    results.close()
+
+
+def test_an_error_arrives_in_its_items_turn():
+    def check(item: int) -> int:
+        if item == 5:
+            raise ValueError("five")
+        return item
+
+    taken = []
+    with pytest.raises(ValueError, match="five"):
+        for result in local.run(check, range(10), 3, processes=False):
+            taken.append(result)
+    assert taken == [0, 1, 2, 3, 4]
+
+
+def test_leaving_early_ends_the_threads():
+    before = threading.active_count()
+    results = local.run(slow_first, range(1000), 3, processes=False)
+    next(results)
+    results.close()
+    assert threading.active_count() == before
+
+
+PARENT = """
+import time
+from wizard.runners import local
+if __name__ == "__main__":
+    from test_runners import pid
+    for worker in local.run(pid, iter(int, 1), 2):
+        print(worker, flush=True)
+        time.sleep(0.01)
+"""
+
+
+def test_workers_die_when_their_parent_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    path = os.pathsep.join(["stages", os.path.dirname(__file__)])
+    environment = os.environ | {"PYTHONPATH": path}
+    command = [sys.executable, script]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        workers = {int(parent.stdout.readline()) for _ in range(20)}
+        parent.send_signal(signal.SIGKILL)
+    assert workers
+    deadline = time.monotonic() + 20
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+
+
+def alive(process: int) -> bool:
+    try:
+        with open(f"/proc/{process}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
