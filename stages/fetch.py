@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from PIL import Image
+
 from wizard import console, images, params, records, sources
 from wizard.runners import local
 from wizard.sources import align
@@ -61,29 +62,34 @@ def prepare(
     photo: sources.Photo, size: int, max_pixels: int, journal: records.Journal
 ) -> tuple[dict, bytes | None]:
     """One photograph's row of the manifest and its PNG, or a row with the reason and None."""
-    row = {"id": photo.id, "status": records.OK, "source_name": photo.name}
+    row = {"id": photo.id, "status": records.OK, "source_name": photo.name} | photo.facts
     try:
         data = photo.read()
-        sha256 = hashlib.sha256(data).hexdigest()
-        key = records.fingerprint(
-            source=sha256, size=size, eyes=photo.eyes, pixel_md5=photo.pixel_md5, code=CODE
-        )
-        png = journal.get(key)
-        fresh = png is None
-        if fresh:
-            png = develop(photo, data, size, max_pixels)
     except (ValueError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return row | {"status": records.FAILED, "error": reason} | photo.facts, None
-    if fresh:
-        # Outside the try: a full disk is not a bad photograph.
+        return unusable(row, error), None
+    sha256 = hashlib.sha256(data).hexdigest()
+    key = records.fingerprint(
+        source=sha256, size=size, eyes=photo.eyes, pixel_md5=photo.pixel_md5, code=CODE
+    )
+    png = journal.get(key)
+    if png is None:
+        try:
+            png = develop(photo, data, size, max_pixels)
+        except ValueError as error:
+            return unusable(row, error), None
         journal.put(key, png)
     with Image.open(io.BytesIO(png)) as made:
         row["original_size"] = json.loads(made.text["original_size"])
     row["source_sha256"] = sha256
     if photo.eyes:
         row["crop"] = {"eyes": photo.eyes, "corners": align.corners(photo.eyes)}
-    return row | photo.facts, png
+    return row, png
+
+
+def unusable(row: dict, error: Exception) -> dict:
+    """The row of a photograph that cannot be used; without paths, which differ by machine."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return row | {"status": records.FAILED, "error": reason}
 
 
 def develop(photo: sources.Photo, data: bytes, size: int, max_pixels: int) -> bytes:
@@ -96,10 +102,7 @@ def develop(photo: sources.Photo, data: bytes, size: int, max_pixels: int) -> by
         raise ValueError(
             f"decoded pixels differ from the official metadata (MD5 {photo.pixel_md5} expected)"
         )
-    if photo.eyes:
-        square = align.frame(pixels, photo.eyes, size)
-    else:
-        square = images.fit(pixels, size)
+    square = align.frame(pixels, photo.eyes, size) if photo.eyes else images.fit(pixels, size)
     return images.encode(square, {"original_size": json.dumps(original_size)})
 
 

@@ -74,11 +74,14 @@ class Collection:
     note: str = ""
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file, or a folder above it, begins with a dot (``..`` aside)."""
+    return any(re.match(r"\.(?!\.?$)", part) for part in name.split("/"))
+
+
 def is_image(name: str) -> bool:
-    """Whether a file counts as a photograph: by its suffix; hidden files and folders do not."""
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+    """Whether a file counts as a photograph: by its suffix, unless it is hidden."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES and not is_hidden(name)
 
 
 def file_id(path: str) -> str:

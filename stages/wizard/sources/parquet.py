@@ -1,0 +1,18 @@
+"""Photographs in Parquet files: one, several by a pattern, here or behind a URL."""
+
+import os
+
+from wizard.sources import hub
+from wizard.sources.photo import Collection, Request
+
+
+def collect(request: Request) -> Collection:
+    """The rows of the files in their order; the id is the row's number.
+
+    A row must hold the encoded image itself: paths in rows are not followed. ``request.column``
+    as for a Hub data set. Raises ValueError or OSError.
+    """
+    files = os.path.expanduser(request.source)
+    dataset = hub.open_stream(request.source, "parquet", data_files=[files], split="train")
+    column = hub.image_column(dataset, request)
+    return Collection(request.source, request.count, hub.rows(dataset, column, "", request, {}))
