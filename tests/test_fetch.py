@@ -1,0 +1,475 @@
+"""Photographs of every kind of source come out as square PNGs with a truthful manifest."""
+
+import hashlib
+import http.server
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import fetch
+from wizard import console, images, records, sources
+from wizard.sources import align
+from wizard.sources.photo import file_id
+
+ROOT = Path(__file__).parents[1]
+
+
+def photograph(seed: int = 0, width: int = 40, height: int = 32) -> np.ndarray:
+    """A smooth uint8 RGB picture that is another one for each seed."""
+    y, x = np.mgrid[:height, :width]
+    channels = [127 + 120 * np.sin((x + seed * 7 + c) / 9) * np.cos((y - c) / 7) for c in range(3)]
+    return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+def encoded(seed: int = 0, form: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(photograph(seed)).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def settings(folder: Path, runtime: dict | None = None, **changes) -> Path:
+    """The project's own params.yaml with other fetch settings, in a folder of its own."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content["fetch"] |= {"size": 32} | changes
+    content["runtime"] |= runtime or {}
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the stage in an empty folder; returns the manifest's rows."""
+    place = tmp_path / "repository"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+    def run(source, **changes) -> list[dict]:
+        fetch.main(settings(place, source=str(source), **changes))
+        return records.read("data/images.jsonl")
+
+    return run
+
+
+def run_script(place: Path, **environment) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, ROOT / "stages" / "fetch.py"],
+        cwd=place,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def album(tmp_path) -> Path:
+    """Three photographs, two of them alike but for the folder or the suffix."""
+    folder = tmp_path / "album"
+    (folder / "trip").mkdir(parents=True)
+    (folder / "a.png").write_bytes(encoded(1))
+    (folder / "a.jpg").write_bytes(encoded(2, "JPEG"))
+    (folder / "trip" / "a.png").write_bytes(encoded(3))
+    (folder / ".hidden.png").write_bytes(encoded(4))
+    (folder / "notes.txt").write_text("not a photograph")
+    return folder
+
+
+ALBUM = {"a-jpg": "a.jpg", "a-png": "a.png", file_id("trip/a.png"): "trip/a.png"}
+
+
+def names(rows: list[dict]) -> dict[str, str]:
+    assert all(row["status"] == "ok" for row in rows), rows
+    return {row["id"]: row["source_name"] for row in rows}
+
+
+# --- samples
+
+
+def test_samples_are_two_credited_portraits(run):
+    rows = run("samples", size=128)
+    assert [row["id"] for row in rows] == ["astronaut", "grace_hopper"]
+    for row in rows:
+        assert images.load(Path("data", row["file"])).shape == (128, 128, 3)
+        assert row["title"] and row["author"] and "public domain" in row["licence"]
+        assert len(row["crop"]["corners"]) == 4
+
+
+def test_frame_puts_the_eyes_where_ffhq_has_them():
+    picture = np.zeros((400, 400, 3), np.uint8)
+    eyes = ((150, 170), (214, 186))
+    for x, y in eyes:
+        picture[y - 3 : y + 3, x - 3 : x + 3] = 255
+    framed = align.frame(picture, eyes, 128)[..., 0].astype(float)
+    for u, half in ((0.3725, framed[:, :64]), (0.6255, framed[:, 64:])):
+        y, x = np.mgrid[: half.shape[0], : half.shape[1]] + 0.5
+        x += 64 * (u > 0.5)
+        centre = (x * half).sum() / half.sum(), (y * half).sum() / half.sum()
+        assert centre == pytest.approx((u * 128, 0.4735 * 128), abs=0.3)
+
+
+def test_frame_beyond_the_photograph_is_refused():
+    with pytest.raises(ValueError, match="leaves the 60×60 photograph"):
+        align.frame(np.zeros((60, 60, 3), np.uint8), ((10, 10), (50, 10)), 32)
+
+
+# --- files
+
+
+def test_folder(run, album):
+    rows = run(album)
+    assert names(rows) == ALBUM
+    for row in rows:
+        data = (album / row["source_name"]).read_bytes()
+        assert row["source_sha256"] == hashlib.sha256(data).hexdigest()
+        assert row["original_size"] == [40, 32]
+        assert images.load(Path("data", row["file"])).shape == (32, 32, 3)
+
+
+def test_image_is_the_centre_crop_resized(run, album):
+    row = next(row for row in run(album) if row["id"] == "a-png")
+    expected = photograph(1)[:, 4:36]
+    assert np.array_equal(images.load(Path("data", row["file"])), expected)
+
+
+def test_glob(run, album):
+    assert set(names(run(f"{album}/*.png"))) == {"a-png"}
+    assert set(names(run(f"{album}/**/*.png"))) == {"a-png", file_id("trip/a.png")}
+
+
+def test_single_file(run, album):
+    assert names(run(album / "a.jpg")) == {"a-jpg": "a.jpg"}
+
+
+def test_file_url(run, album):
+    assert names(run(f"file://{album}")) == ALBUM
+
+
+def test_folder_whose_name_has_pattern_characters(run, album):
+    odd = album.rename(album.with_name("odd [1]*"))
+    assert names(run(odd)) == ALBUM
+
+
+def zipped(album: Path) -> Path:
+    path = album.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(album.rglob("*.*")):
+            archive.write(file, file.relative_to(album))
+    return path
+
+
+def tarred(album: Path, suffix: str = ".tar") -> Path:
+    path = album.with_suffix(suffix)
+    mode = {".tar": "w", ".tgz": "w:gz", ".tar.xz": "w:xz"}[suffix]
+    with tarfile.open(path, mode) as archive:
+        archive.add(album, arcname=".")
+    return path
+
+
+def test_zip_gives_the_same_bytes_as_its_folder(run, album):
+    run(album)
+    before = {path.name: path.read_bytes() for path in Path("data/images").iterdir()}
+    assert names(run(zipped(album))) == ALBUM
+    assert {path.name: path.read_bytes() for path in Path("data/images").iterdir()} == before
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tgz", ".tar.xz"])
+def test_tar(run, album, suffix):
+    assert names(run(tarred(album, suffix))) == ALBUM
+
+
+def webdataset(path: Path, numbers) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for number in numbers:
+            for suffix, data in ((".json", b"{}"), (".webp", encoded(number, "WEBP"))):
+                entry = tarfile.TarInfo(f"{number:05d}{suffix}")
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def test_webdataset_tar(run, tmp_path):
+    path = webdataset(tmp_path / "shard.tar", range(4))
+    assert list(names(run(path))) == [f"{number:05d}-webp" for number in range(4)]
+    assert list(names(run(path, start=1, count=2))) == ["00001-webp", "00002-webp"]
+
+
+def test_equal_names_in_two_shards_stay_apart(run, tmp_path):
+    for shard in "ab":
+        webdataset(tmp_path / f"{shard}.tar", range(2))
+    rows = run(f"{tmp_path}/*.tar")
+    assert sorted(names(rows).values()) == [f"{s}.tar/0000{n}.webp" for s in "ab" for n in (0, 1)]
+
+
+@pytest.fixture
+def server(tmp_path):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = partial(Quiet, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_http_folder(run, album, server):
+    assert names(run(f"{server}/album/")) == ALBUM
+
+
+def test_http_tar(run, album, server):
+    tarred(album)
+    assert names(run(f"{server}/album.tar")) == ALBUM
+
+
+def test_start_and_count(run, album):
+    assert list(names(run(album, start=1, count=1))) == ["a-png"]
+
+
+# --- Parquet and the Hub
+
+
+def parquet(path: Path, column: str = "image", count: int = 3, paths: bool = True) -> Path:
+    values = [encoded(number) for number in range(count)]
+    if paths:
+        values = [{"bytes": data, "path": f"{n}.png"} for n, data in enumerate(values)]
+    table = pyarrow.table({"label": list(range(count)), column: values})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(table, path)
+    return path
+
+
+@pytest.mark.parametrize("paths", [True, False])
+def test_parquet_rows_get_their_number_as_id(run, tmp_path, paths):
+    path = parquet(tmp_path / "photos.parquet", paths=paths)
+    assert list(names(run(path))) == ["00000", "00001", "00002"]
+    assert list(names(run(path, start=1, count=1))) == ["00001"]
+
+
+def test_parquet_glob_and_column(run, tmp_path):
+    for part in "ab":
+        parquet(tmp_path / f"{part}.parquet", column="face")
+    rows = run(f"{tmp_path}/*.parquet", column="face")
+    assert list(names(rows)) == [f"{number:05d}" for number in range(6)]
+
+
+def test_unknown_column_names_those_there_are(run, tmp_path):
+    path = parquet(tmp_path / "photos.parquet")
+    with pytest.raises(console.BadSetting, match=r"fetch.column = 'photo'.*label, image"):
+        run(path, column="photo")
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def hub_cache(home: Path, name: str) -> Path:
+    """The folder that `hf download NAME --repo-type dataset` fills; returns the snapshot."""
+    base = home / "hub" / f"datasets--{name.replace('/', '--')}"
+    (base / "refs").mkdir(parents=True)
+    (base / "refs" / "main").write_text(COMMIT)
+    return base / "snapshots" / COMMIT
+
+
+def offline(tmp_path: Path, home: Path, **changes) -> subprocess.CompletedProcess:
+    place = tmp_path / "offline"
+    place.mkdir(exist_ok=True)
+    settings(place, **changes)
+    return run_script(place, HF_HOME=str(home), HF_HUB_OFFLINE="1")
+
+
+def test_filled_hub_cache_is_read_offline(tmp_path):
+    parquet(hub_cache(tmp_path / "hf", "someone/faces") / "data" / "test-0.parquet")
+    done = offline(tmp_path, tmp_path / "hf", source="someone/faces", split="test", start=1)
+    assert done.returncode == 0, done.stderr
+    rows = records.read(tmp_path / "offline" / "data" / "images.jsonl")
+    assert list(names(rows)) == ["00001", "00002"]
+    assert {row["revision"] for row in rows} == {COMMIT}
+    assert {row["source"] for row in rows} == {"someone/faces"}
+
+
+def official(number: int, pixels: np.ndarray) -> dict:
+    about = {"photo_title": f"DSC{number}", "author": "A. Author", "license": "CC BY 2.0"}
+    md5 = hashlib.md5(pixels.tobytes()).hexdigest()
+    return {"metadata": about, "image": {"pixel_md5": md5, "face_landmarks": [[1, 2]]}}
+
+
+def test_ffhq_checks_the_official_pixels_and_numbers_as_ffhq_does(tmp_path):
+    snapshot = hub_cache(tmp_path / "hf", "gaunernst/ffhq-1024-wds")
+    snapshot = snapshot.with_name("d74f1f1f59e3bbe975bee29872b9bef827314577")
+    snapshot.mkdir(parents=True)
+    with tarfile.open(snapshot / "00000.tar", "w") as archive:
+        for number in range(3):
+            data = encoded(number, "WEBP", lossless=True)
+            entry = tarfile.TarInfo(f"{number:05d}.webp")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    metadata = tmp_path / "ffhq-dataset-v2.json"
+    shown = {0: 0, 1: 1, 2: 7}  # the third photograph is not the official one
+    metadata.write_text(json.dumps({n: official(n, photograph(s)) for n, s in shown.items()}))
+    done = offline(
+        tmp_path, tmp_path / "hf", source="ffhq", size=1024, start=1, metadata=str(metadata)
+    )
+    assert done.returncode == 1 and "1 failed" in done.stderr
+    good, bad = records.read(tmp_path / "offline" / "data" / "images.jsonl")
+    assert (good["id"], good["status"], good["author"]) == ("00001", "ok", "A. Author")
+    assert (bad["id"], bad["status"]) == ("00002", "failed")
+    assert "differ from the official metadata" in bad["error"]
+
+
+def test_ffhq_without_a_known_commit_asks_for_one(run):
+    with pytest.raises(console.BadSetting, match="fetch.revision is null: no commit of nuwandaa"):
+        run("ffhq", size=128)
+
+
+def test_ffhq_size_without_a_mirror(run):
+    with pytest.raises(console.BadSetting, match="fetch.size = 64.*128, 256, 512, 1024"):
+        run("ffhq", size=64)
+
+
+def test_unreachable_hub_tells_how_to_download_first(tmp_path):
+    done = offline(tmp_path, tmp_path / "hf", source="someone/faces", revision="v1")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "hf download someone/faces --repo-type dataset --revision v1" in done.stderr
+
+
+def test_data_set_with_only_a_script_runs_nothing(tmp_path):
+    snapshot = hub_cache(tmp_path / "hf", "someone/faces")
+    snapshot.mkdir(parents=True)
+    for script in ("faces.py", f"{COMMIT}.py"):
+        (snapshot / script).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    done = offline(tmp_path, tmp_path / "hf", source="someone/faces")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "no code of a data set is run" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+# --- settings and sources that cannot work
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": "./nowhere"}, "no such file, or an empty folder"),
+        ({"source": "nowhere/*.png"}, "no such file, or an empty folder"),
+        ({"source": "samples", "start": 2}, "there are 2 samples"),
+        ({"source": "samples", "revision": "v1"}, "fetch.revision = 'v1': has no meaning"),
+        ({"source": "no such thing"}, "no such file or folder, and no Hub id"),
+        ({"source": "gopher://host/x.png"}, "Protocol not known"),
+    ],
+)
+def test_impossible_source_is_one_line_and_leaves_outputs_alone(run, changes, message):
+    Path("data/images").mkdir(parents=True)
+    Path("data/images/kept.png").write_bytes(b"earlier")
+    with pytest.raises(console.BadSetting, match=message) as caught:
+        run(**changes)
+    assert "\n" not in str(caught.value)
+    assert Path("data/images/kept.png").exists()
+
+
+def test_start_behind_the_last_photograph(run, album):
+    with pytest.raises(ValueError, match="no image found from fetch.start 3 on"):
+        run(album, start=3)
+
+
+def test_empty_folder_with_gitkeep(run, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / ".gitkeep").touch()
+    with pytest.raises(console.BadSetting, match="no photograph in it"):
+        run(folder)
+
+
+# --- ids
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_ids_are_safe_and_distinct(one, other):
+    assert (file_id(one) == file_id(other)) == (one == other)
+    for photo_id in (file_id(one), file_id(other)):
+        assert len(photo_id) <= 90
+        assert photo_id[0].isascii() and photo_id[0].isalnum()
+        assert set(photo_id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def test_adding_a_file_changes_no_other_row(run, album):
+    before = run(album)
+    (album / "A0.png").write_bytes(encoded(9))
+    after = run(album)
+    assert len(after) == 4 and all(row in after for row in before)
+
+
+# --- the journal and repetition
+
+
+def test_second_run_decodes_nothing_and_gives_the_same_bytes(run, album, monkeypatch):
+    run(album)
+    before = Path("data/images.jsonl").read_bytes()
+    decoded = []
+    decode = images.decode
+    monkeypatch.setattr(images, "decode", lambda *a: decoded.append(a) or decode(*a))
+    run(album)
+    assert not decoded and Path("data/images.jsonl").read_bytes() == before
+    (album / "new.png").write_bytes(encoded(5))
+    run(album)
+    assert len(decoded) == 1
+
+
+def test_killed_run_goes_on(run, album, monkeypatch):
+    prepare = fetch.prepare
+
+    def killed(photo, **options):
+        if photo.id == "a-png":
+            raise KeyboardInterrupt
+        return prepare(photo, **options)
+
+    monkeypatch.setattr(fetch, "prepare", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(album, runtime={"workers": 1})
+    assert not Path("data/images.jsonl").exists()
+    assert len(list(Path(".work/fetch").rglob("*.png"))) == 1
+    monkeypatch.setattr(fetch, "prepare", prepare)
+    assert names(run(album)) == ALBUM
+
+
+def test_workers_do_not_change_a_byte(run, album):
+    manifests = []
+    for workers in (1, 4):
+        run(album, runtime={"workers": workers, "journal_gb": 0})
+        manifests.append(Path("data/images.jsonl").read_bytes())
+    assert manifests[0] == manifests[1]
+
+
+def test_images_of_an_earlier_source_are_removed(run, album):
+    run("samples")
+    run(album)
+    assert {path.stem for path in Path("data/images").iterdir()} == set(ALBUM)
+
+
+def test_sources_tell_a_path_from_a_hub_id(album, monkeypatch):
+    monkeypatch.chdir(album)
+    kinds = {
+        "samples": "samples", "ffhq": "ffhq", "trip": "files", "./samples": "files",
+        "photos.zip": "files", "a/b/c": "files", "s3://bucket/key": "files",
+        "x/y.parquet": "parquet", "https://host/x.parquet": "parquet",
+        "someone/faces": "hub", "mnist": "hub",
+    }  # fmt: skip
+    assert {source: sources.kind(source) for source in kinds} == kinds
