@@ -1,0 +1,211 @@
+"""The inpaint stage as a program: outputs, resuming, failures, checkpoints from a Hub cache."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wizard import images, records
+
+ROOT = Path(__file__).parents[1]
+SMALL = {
+    "size": "64",
+    "per_image": "3",
+    "num_inference_steps": "2",
+    "strength": "1.0",
+    "model": str(ROOT / "data" / "models" / "face-tiny"),
+    "batch_size": "2",
+}
+
+
+def configure(folder: Path, **changes: str) -> None:
+    """params.yaml of a run at small size, with changes by key."""
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    for key, value in (SMALL | changes).items():
+        text, count = re.subn(rf"^(  {key}:).*$", rf"\1 {value}", text, count=1, flags=re.M)
+        assert count == 1, key
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+
+
+def stage(folder: Path, name: str, check: bool = True, **environment: str):
+    return subprocess.run(
+        [sys.executable, ROOT / "stages" / f"{name}.py"],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        text=True,
+        check=check,
+    )
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((folder / "data").rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> Path:
+    """Photographs and masks, not filled yet."""
+    folder = tmp_path_factory.mktemp("prepared")
+    configure(folder)
+    stage(folder, "fetch")
+    stage(folder, "mask")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def filled(prepared, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("filled") / "run"
+    shutil.copytree(prepared, folder)
+    stage(folder, "inpaint")
+    return folder
+
+
+@pytest.fixture
+def run(prepared, tmp_path) -> Path:
+    shutil.copytree(prepared, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def speed(folder: Path) -> dict:
+    return json.loads((folder / "metrics" / "speed.json").read_text())
+
+
+def test_every_hole_is_filled_by_every_run_and_nothing_else_changes(filled):
+    rows = records.read(filled / "data" / "inpainted.jsonl")
+    assert len(rows) == 6 * 3 and {row["run"] for row in rows} == {"model", "roundtrip", "baseline"}
+    for row in rows:
+        original = images.load(filled / "data" / "images" / f"{row['image']}.png")
+        mask = images.load_mask(filled / "data" / "masks" / f"{row['id']}.png")
+        result = images.load(filled / "data" / row["file"])
+        assert np.array_equal(result[~mask], original[~mask])
+        assert not np.array_equal(result[mask], original[mask])
+
+
+def test_a_result_explains_itself(filled):
+    from PIL import Image
+
+    with Image.open(filled / "data" / "inpainted" / "model" / "astronaut_mask000.png") as result:
+        settings = json.loads(result.text["settings"])
+    assert settings["prompt"] == "a portrait photograph of a face"
+    assert settings["num_inference_steps"] == 2 and isinstance(settings["seed"], int)
+
+
+def test_speed_counts_what_was_filled(filled):
+    report = speed(filled)
+    assert report["images"] == report["filled"] == 6
+    assert report["images_per_second"] == pytest.approx(1 / report["seconds_per_image"], rel=0.01)
+    assert report["peak_memory_mb"] > 100 and report["device"] in ("cpu", "cuda", "mps")
+
+
+def test_the_same_inputs_give_the_same_bytes(filled, run):
+    stage(run, "inpaint")
+    assert digests(run) == digests(filled)
+
+
+def test_a_second_run_fills_nothing_and_a_removed_journal_loses_nothing(filled, tmp_path):
+    folder = tmp_path / "again"
+    shutil.copytree(filled, folder)
+    stage(folder, "inpaint")
+    assert speed(folder)["filled"] == 0 and "seconds_per_image" not in speed(folder)
+    assert digests(folder) == digests(filled)
+    shutil.rmtree(folder / ".work")
+    stage(folder, "inpaint")
+    assert speed(folder)["filled"] == 6
+    assert digests(folder) == digests(filled)
+
+
+def test_one_changed_mask_costs_one_filling(filled, tmp_path):
+    folder = tmp_path / "changed"
+    shutil.copytree(filled, folder)
+    path = folder / "data" / "masks" / "astronaut_mask001.png"
+    mask = images.load_mask(path)
+    path.write_bytes(images.encode(np.roll(mask, 3)))
+    stage(folder, "inpaint")
+    assert speed(folder)["filled"] == 1
+    before, after = digests(filled), digests(folder)
+    changed = {Path(name).name for name in before if before[name] != after[name]}
+    assert changed == {"astronaut_mask001.png"}
+
+
+def test_samples_and_raw_paintings_have_their_own_files(run):
+    configure(run, samples_per_mask="2", keep_raw="true", per_image="3")
+    stage(run, "inpaint")
+    rows = records.read(run / "data" / "inpainted.jsonl")
+    model = {row["file"] for row in rows if row["run"] == "model"}
+    assert "inpainted/model/astronaut_mask000_sample01.png" in model and len(model) == 12
+    first, second = (
+        images.load(run / "data" / "inpainted" / "model" / f"astronaut_mask000{end}.png")
+        for end in ("", "_sample01")
+    )
+    assert not np.array_equal(first, second)
+    mask = images.load_mask(run / "data" / "masks" / "astronaut_mask000.png")
+    raw = images.load(run / "data" / "inpainted" / "raw" / "astronaut_mask000.png")
+    assert np.array_equal(raw[mask], first[mask]) and not np.array_equal(raw, first)
+    configure(run, samples_per_mask="1")
+    stage(run, "inpaint")
+    assert speed(run)["filled"] == 0
+    assert not (run / "data" / "inpainted" / "raw").exists()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(filled, run, signum):
+    command = [sys.executable, ROOT / "stages" / "inpaint.py"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, cwd=run, env=environment, stderr=subprocess.PIPE) as child:
+        journal = run / ".work" / "inpaint"
+        deadline = time.monotonic() + 120
+        while not list(journal.glob("*/*.png")) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        child.send_signal(signum)
+    assert child.returncode != 0
+    kept = len(list(journal.glob("*/*.png")))
+    assert kept
+    stage(run, "inpaint")
+    assert digests(run) == digests(filled)
+    assert not list(run.rglob(".part-*"))
+
+
+def test_a_checkpoint_from_a_filled_hub_cache_paints_the_same_offline(filled, run, tmp_path):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "hub" / "models--someone--face-tiny"
+    shutil.copytree(SMALL["model"], repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    configure(run, model="someone/face-tiny", revision=commit)
+    stage(run, "inpaint", HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+    for path in sorted((filled / "data" / "inpainted" / "model").iterdir()):
+        other = run / "data" / "inpainted" / "model" / path.name
+        assert np.array_equal(images.load(path), images.load(other))
+
+
+def test_a_wrong_checkpoint_is_one_line_and_leaves_the_results_alone(filled, tmp_path):
+    folder = tmp_path / "wrong"
+    shutil.copytree(filled, folder)
+    configure(folder, model="nobody/nothing")
+    before = digests(folder)
+    answer = stage(folder, "inpaint", check=False, HF_HUB_OFFLINE="1")
+    assert answer.returncode == 2 and answer.stderr.count("\n") == 1
+    assert "hf download nobody/nothing" in answer.stderr
+    assert digests(folder) == before
+
+
+def test_a_vanished_photograph_is_one_line(run):
+    (run / "data" / "images" / "astronaut.png").unlink()
+    answer = stage(run, "inpaint", check=False)
+    assert answer.returncode == 1 and answer.stderr.strip().splitlines()[-1].startswith(
+        "inpaint.py:"
+    )
+    assert "astronaut.png" in answer.stderr and "Traceback" not in answer.stderr

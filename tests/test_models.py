@@ -1,0 +1,255 @@
+"""Backends, and what happens around them alike: prefill, padding, growing, exact paste-back."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+
+from wizard import models
+from wizard.console import BadSetting
+from wizard.models import classical, filling
+
+FACE_TINY = Path(__file__).parents[1] / "data" / "models" / "face-tiny"
+CLASSICAL = ["telea", "navier-stokes", "biharmonic", "mean"]
+SIZE = 64
+
+
+def face_tiny(**changes):
+    settings = {
+        "model": str(FACE_TINY),
+        "revision": None,
+        "variant": None,
+        "scheduler": None,
+        "device": "cpu",
+        "dtype": "float32",
+        "prompt": "a portrait photograph of a face",
+        "negative_prompt": "",
+        "num_inference_steps": 2,
+        "guidance_scale": 1.0,
+        "strength": 1.0,
+    }
+    return models.load("diffusers", **(settings | changes))
+
+
+@pytest.fixture(scope="module")
+def diffusion():
+    return face_tiny()
+
+
+@pytest.fixture(scope="module")
+def portraits() -> list[np.ndarray]:
+    from skimage import data
+
+    face = Image.fromarray(data.astronaut()[:208, 118:326])
+    square = np.asarray(face.resize((SIZE, SIZE), Image.Resampling.LANCZOS))
+    return [square, square[:, ::-1].copy(), np.rot90(square).copy()]
+
+
+@pytest.fixture(scope="module")
+def holes() -> list[np.ndarray]:
+    masks = np.zeros((3, SIZE, SIZE), bool)
+    masks[0, 13:38, 7:30] = True  # off the latent grid on purpose
+    masks[1, 40:, :33] = True
+    masks[2, 5:60, 30:34] = True
+    return list(masks)
+
+
+SEEDS = [11, 12, 13]
+
+
+def results(filler, portraits, holes, seeds=SEEDS) -> list[np.ndarray]:
+    painted = filler.fill(portraits, holes, seeds)
+    return [filling.paste(*one) for one in zip(portraits, painted, holes, strict=True)]
+
+
+@pytest.mark.parametrize("name", [*CLASSICAL, "diffusers"])
+def test_pixels_outside_the_hole_never_change(name, portraits, holes):
+    backend = face_tiny() if name == "diffusers" else models.load(name)
+    for result, portrait, hole in zip(
+        results(filling.Filler(backend, "telea", 3), portraits, holes),
+        portraits,
+        holes,
+        strict=True,
+    ):
+        assert np.array_equal(result[~hole], portrait[~hole])
+        assert not np.array_equal(result[hole], portrait[hole])
+
+
+@pytest.mark.parametrize("prefill", ["mean", "telea"])
+@pytest.mark.parametrize("name", [*CLASSICAL, "strength 1.0", "strength 0.9", "strength 0.5"])
+def test_what_lies_under_the_hole_changes_no_result(name, prefill, portraits, holes):
+    if name.startswith("strength"):
+        backend = face_tiny(strength=float(name.split()[1]))
+    else:
+        backend = models.load(name)
+    noise = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    hidden = [np.where(h[..., None], noise, p) for p, h in zip(portraits, holes, strict=True)]
+    filler = filling.Filler(backend, prefill, 3)
+    for one, other in zip(
+        results(filler, portraits, holes), results(filler, hidden, holes), strict=True
+    ):
+        assert np.array_equal(one, other)
+
+
+def test_an_image_depends_on_its_seed_but_not_on_its_neighbours(diffusion, portraits, holes):
+    """Same batch size, other companions, other place in the batch: the same bytes."""
+    filler = filling.Filler(diffusion, "telea", 3)
+    together = results(filler, portraits, holes)
+    reverse = results(filler, portraits[::-1], holes[::-1], SEEDS[::-1])[::-1]
+    alone = results(filler, portraits[1:2], holes[1:2], SEEDS[1:2])
+    assert all(map(np.array_equal, together, reverse))
+    assert np.array_equal(together[1], alone[0])
+    assert not np.array_equal(alone[0], results(filler, portraits[1:2], holes[1:2], [99])[0])
+
+
+def test_another_batch_size_moves_no_pixel_by_more_than_a_level(diffusion, portraits, holes):
+    one = results(filling.Filler(diffusion, "telea", 1), portraits, holes)
+    three = results(filling.Filler(diffusion, "telea", 3), portraits, holes)
+    for a, b in zip(one, three, strict=True):
+        assert np.abs(a.astype(int) - b).max() <= 1
+
+
+@pytest.mark.parametrize("scheduler", ["DDIMScheduler", "UniPCMultistepScheduler"])
+def test_the_scheduler_can_be_changed(scheduler, portraits, holes):
+    backend = face_tiny(scheduler=scheduler)
+    assert backend.identity["scheduler"] == scheduler
+    assert len(results(filling.Filler(backend, "telea", 3), portraits, holes)) == 3
+
+
+def test_guidance_and_prompts_change_the_painting(portraits, holes):
+    plain = face_tiny()
+    guided = face_tiny(guidance_scale=4.0, negative_prompt="a man")
+    assert (
+        "negative_prompt_embeds" in guided._embeds and "negative_prompt_embeds" not in plain._embeds
+    )
+    one, other = (results(filling.Filler(b, "mean", 3), portraits, holes) for b in (plain, guided))
+    assert not np.array_equal(one[0], other[0])
+
+
+def test_sizes_off_the_stride_are_padded_and_cut_again(diffusion, portraits):
+    odd = portraits[0][:50, :43]
+    hole = np.zeros(odd.shape[:2], bool)
+    hole[20:30, 10:20] = True
+    (result,) = results(filling.Filler(diffusion, "telea", 1), [odd], [hole], [1])
+    assert result.shape == odd.shape
+
+
+def test_round_trip_is_near_the_original(diffusion, portraits, holes):
+    painted = filling.Filler(diffusion, "mean", 3).round_trip(portraits, holes, SEEDS)
+    for one, portrait in zip(painted, portraits, strict=True):
+        error = np.abs(one.astype(float) - portrait).mean()
+        assert error < np.abs(portrait.mean((0, 1)) - portrait).mean() / 2
+
+
+@given(arrays.arrays(bool, (12, 16)), st.sampled_from([1, 2, 4]))
+def test_a_grown_mask_covers_whole_cells_and_only_touched_ones(mask, grid):
+    grown = filling.grow(mask, grid)
+    assert not (mask & ~grown).any()
+    cells = grown.reshape(12 // grid, grid, 16 // grid, grid)
+    assert np.array_equal(cells.any(axis=(1, 3)), cells.all(axis=(1, 3)))
+    touched = mask.reshape(cells.shape).any(axis=(1, 3))
+    assert np.array_equal(cells.any(axis=(1, 3)), touched)
+
+
+def test_classical_methods_continue_a_plain_colour():
+    image = np.full((32, 32, 3), (10, 200, 90), np.uint8)
+    mask = np.zeros((32, 32), bool)
+    mask[8:24, 8:24] = True
+    hidden = np.where(mask[..., None], 0, image).astype(np.uint8)
+    for name, method in classical.METHODS.items():
+        # OpenCV weighs in single precision and truncates: a few levels, in no direction of note.
+        assert np.abs(method(hidden, mask).astype(int) - image).max() <= 4, name
+
+
+class Crowded:
+    """Runs out of memory above two images a call; everything else is the classical backend."""
+
+    stride = grid = 1
+    identity: dict = {}
+    limit = 2
+
+    def __init__(self):
+        self.calls = []
+
+    def fill(self, images, masks, seeds):
+        self.calls.append(len(images))
+        if len(images) > self.limit:
+            raise MemoryError("8 GiB wanted")
+        return classical.Classical("telea").fill(images, masks, seeds)
+
+
+def test_out_of_memory_halves_the_batch_for_good(portraits, holes):
+    backend = Crowded()
+    filler = filling.Filler(backend, "mean", 8)
+    expected = results(filling.Filler(models.load("telea"), "mean", 8), portraits, holes)
+    assert all(map(np.array_equal, results(filler, portraits, holes), expected))
+    assert backend.calls == [8, 4, 2, 2]
+    results(filler, portraits, holes)
+    assert backend.calls[4:] == [2, 2]
+
+
+def test_out_of_memory_at_one_image_is_a_reason_not_a_crash(portraits, holes):
+    backend = Crowded()
+    backend.limit = 0
+    painted = filling.Filler(backend, "mean", 2).fill(portraits, holes, SEEDS)
+    assert [str(one) for one in painted] == ["out of memory at batch size 1: 8 GiB wanted"] * 3
+
+
+class Broken(Crowded):
+    def fill(self, images, masks, seeds):
+        return [np.zeros_like(image) for image in images]
+
+
+def test_an_all_black_painting_is_a_failure(portraits, holes):
+    painted = filling.Filler(Broken(), "mean", 1).fill(portraits, holes, SEEDS)
+    assert all("all-black" in str(one) for one in painted)
+
+
+def test_nan_is_a_failure(diffusion):
+    from wizard.models.diffusion import _to_uint8
+
+    assert "NaN" in str(_to_uint8(np.full((2, 2, 3), np.nan)))
+    assert _to_uint8(np.full((1, 1, 3), 0.4999)).tolist() == [[[127, 127, 127]]]
+
+
+def test_a_folder_without_a_checkpoint_says_what_is_missing(tmp_path):
+    with pytest.raises(BadSetting, match="has no model_index.json"):
+        face_tiny(model=str(tmp_path))
+
+
+def test_pickled_weights_are_refused(tmp_path):
+    folder = tmp_path / "pickled"
+    shutil.copytree(FACE_TINY, folder)
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(BadSetting, match="cannot be loaded.*safetensors"):
+        face_tiny(model=str(folder))
+
+
+def test_an_unreachable_hub_id_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BadSetting) as told:
+        face_tiny(model="nobody/nothing", revision="abc")
+    line = str(told.value)
+    assert "nobody/nothing" in line and "hf download nobody/nothing --revision abc" in line
+    assert "data/models/face-tiny" in line and "\n" not in line
+
+
+def test_a_device_that_is_not_there_is_named():
+    import torch
+
+    if torch.cuda.is_available():
+        assert face_tiny(device="cuda").identity["device"] == "cuda"
+    else:
+        with pytest.raises(BadSetting, match="runtime.device = cuda: not on this machine.*cpu"):
+            face_tiny(device="cuda")
+
+
+def test_the_code_of_one_backend_does_not_touch_the_fingerprint_of_another():
+    assert models.source_sha256("telea") == models.source_sha256("mean")
+    assert models.source_sha256("telea") != models.source_sha256("diffusers")
