@@ -4,5 +4,6 @@
 - ``pictures.py``: holes and errors made visible
 - ``sheets.py``: contact sheet of masks, before a long run
 - ``figures.py``: figures that a paper could print
-- ``review.py``: the review page, from ``review.html``, ``review.css`` and ``review.js``
+- ``histograms.py``: binned scores for ``dvc plots``
+- ``review.py``: the review page, with its template, style and script
 """

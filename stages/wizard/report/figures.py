@@ -5,13 +5,14 @@ also differ in marker or hatching.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from scipy.stats import spearmanr
 
 from wizard.report import scores
 from wizard.report.pictures import ERROR_RANGE, error_map, masked
@@ -19,6 +20,7 @@ from wizard.report.pictures import ERROR_RANGE, error_map, masked
 COLOURS = {"model": "#0072B2", "baseline": "#E69F00", "roundtrip": "#009E73", "raw": "#CC79A7"}
 MARKERS = {"model": "o", "baseline": "^", "roundtrip": "s", "raw": "D"}
 MARKS = {"mean": "-", "90th percentile": "--", "95th percentile": ":"}
+RATED_AGAINST = ("ssim", "psnr", "edge_seam", "edge_step")
 SHOWN = ("ssim", "psnr", "hole_ssim", "hole_psnr")
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -36,6 +38,7 @@ STYLE = {
 }
 
 
+@rc_context(STYLE)
 def distributions(rows: Sequence[dict], dpi: int) -> bytes:
     """Histograms of the main metrics, model over baseline, with the model's mean, 90th and 95th
     percentile marked; results without a value (an infinite PSNR) are counted in the title.
@@ -43,7 +46,7 @@ def distributions(rows: Sequence[dict], dpi: int) -> bytes:
     ``rows`` are those of scores.csv, as :func:`wizard.report.scores.read` gives them.
     """
     names = _panels(rows)
-    figure, axes = _grid(len(names), height=3.9)
+    figure, axes = _grid(len(names), height=3.2)
     for name, axis in zip(names, axes, strict=True):
         runs = _values(rows, name)
         edges = bin_edges(np.concatenate(list(runs.values())))
@@ -52,14 +55,21 @@ def distributions(rows: Sequence[dict], dpi: int) -> bytes:
             filled = run in ("model", "baseline")
             axis.stairs(share, edges, fill=filled, color=COLOURS[run], alpha=0.35 if filled else 1)
             axis.stairs(share, edges, color=COLOURS[run], linewidth=1.2, label=scores.RUNS[run])
-        for (mark, line), value in zip(MARKS.items(), _marks(runs["model"]), strict=True):
-            axis.axvline(value, color="#222222", linestyle=line, linewidth=1.2,
-                         label=f"{mark} of the model: {value:.4g}")  # fmt: skip
+        marks = [
+            axis.axvline(
+                value, color="#222222", linestyle=line, linewidth=1.2, label=f"{mark} {value:.4g}"
+            )
+            for (mark, line), value in zip(MARKS.items(), _marks(runs["model"]), strict=True)
+        ]
         missing = len(rows) - len(runs["model"])
         note = f" ({missing} without a value)" if missing else ""
-        axis.set(xlabel=scores.metric(name).title, ylabel="Results (%)",
-                 title=f"{scores.metric(name).label}, {len(runs['model'])} results{note}")  # fmt: skip
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+        axis.set(
+            xlabel=scores.metric(name).title,
+            ylabel="Results (%)",
+            title=f"{scores.metric(name).label}, {len(runs['model'])} results{note}",
+        )
+        axis.legend(handles=marks, loc="upper center", bbox_to_anchor=(0.5, -0.19), ncols=3)
+    _name_runs(figure, axes)
     return _png(figure, dpi)
 
 
@@ -73,6 +83,7 @@ def bin_edges(values: np.ndarray) -> np.ndarray:
     return np.histogram_bin_edges(values, count)
 
 
+@rc_context(STYLE)
 def hole_fraction(rows: Sequence[dict], dpi: int) -> bytes:
     """Each main metric against the hole's share of the image, a point a result."""
     names = _panels(rows)
@@ -84,53 +95,174 @@ def hole_fraction(rows: Sequence[dict], dpi: int) -> bytes:
                 for row in rows
                 if row.get(_column(run, name)) is not None
             ]
-            axis.plot(*zip(*points, strict=True), MARKERS[run], color=COLOURS[run], markersize=4.5,
-                      markeredgewidth=0, alpha=max(0.15, min(0.75, 60 / len(points))),
-                      label=scores.RUNS[run])  # fmt: skip
+            axis.plot(
+                *zip(*points, strict=True),
+                MARKERS[run],
+                color=COLOURS[run],
+                markersize=4.5,
+                markeredgewidth=0,
+                alpha=max(0.15, min(0.75, 60 / len(points))),
+                label=scores.RUNS[run],
+            )
         axis.set(xlabel="Hole (% of the image)", ylabel=scores.metric(name).title)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.19), ncols=2)
+    _name_runs(figure, axes)
     return _png(figure, dpi)
 
 
-def comparison(examples: Sequence[dict], dpi: int) -> bytes:
-    """A sheet with a row an example: original, masked, model, baseline, error of the model.
+@rc_context(STYLE)
+def by_hole(bins: dict[str, dict], dpi: int) -> bytes:
+    """Means of the main metrics by the hole's share of the image, with 95% intervals.
 
-    ``examples`` have ``title`` (text), ``original``, ``model`` and ``baseline`` (uint8 H×W×3) and
-    ``mask`` (bool H×W).
+    ``bins`` is by_hole.json: ``{"0.2-0.4": {"count": 16, "ssim": {"mean", "low", "high"}, …}}``,
+    without intervals where there were too few photographs for one.
     """
-    with rc_context(STYLE):
-        figure = Figure(figsize=(10.4, 2.15 * len(examples) + 0.3), layout="constrained")
+    bins = {name: values for name, values in bins.items() if name != "all"}
+    ticks = [f"{_percent(name)}\n{values['count']} results" for name, values in bins.items()]
+    names = _main({column for values in bins.values() for column in values})
+    figure, axes = _grid(len(names), height=3.0)
+    for name, axis in zip(names, axes, strict=True):
+        for offset, run in enumerate(COLOURS):
+            found = [
+                (place + 0.12 * (offset - 1.5), values[_column(run, name)])
+                for place, values in enumerate(bins.values())
+                if _column(run, name) in values
+            ]
+            if found:
+                places, means = zip(*found, strict=True)
+                _with_intervals(axis, places, means, run)
+        axis.set(
+            xlabel="Hole (% of the image)",
+            ylabel=scores.metric(name).title,
+            xticks=range(len(bins)),
+            xticklabels=ticks,
+            xlim=(-0.5, len(bins) - 0.5),
+        )
+    _name_runs(figure, axes)
+    return _png(figure, dpi)
+
+
+def _with_intervals(axis, places: Sequence[float], means: Sequence[dict], run: str) -> None:
+    """Points of one run, with a bar from low to high where both are known."""
+    middle = [value["mean"] for value in means]
+    below = [value["mean"] - value.get("low", value["mean"]) for value in means]
+    above = [value.get("high", value["mean"]) - value["mean"] for value in means]
+    axis.errorbar(
+        places,
+        middle,
+        (below, above),
+        color=COLOURS[run],
+        marker=MARKERS[run],
+        linestyle="none",
+        capsize=3,
+        label=scores.RUNS[run],
+    )
+
+
+def _percent(name: str) -> str:
+    low, high = (float(edge) * 100 for edge in name.split("-"))
+    return f"{low:g}–{high:g}"
+
+
+@rc_context(STYLE)
+def ratings(opinions: Sequence[dict], rows: Sequence[dict], dpi: int) -> bytes | None:
+    """People's mean rating of each fill against what the metrics say of it.
+
+    ``opinions`` are the rows of ratings.csv (text), ``rows`` those of scores.csv. A line of panels
+    a criterion, a column a metric; the title has Spearman's rank correlation. None when nobody
+    has rated any of these results.
+    """
+    by_id = {row["id"]: row for row in rows if row["sample"] == 0}
+    given = {}
+    for row in opinions:
+        if row["criterion"] != "preference" and row["id"] in by_id:
+            key = row["criterion"], row["run"], row["id"]
+            given.setdefault(key, []).append(int(row["value"]))
+    names = [name for name in RATED_AGAINST if name in scores.columns(rows)]
+    criteria = sorted({criterion for criterion, _, _ in given})
+    if not criteria or not names:
+        return None
+    figure = Figure(figsize=(3.3 * len(names), 2.9 * len(criteria)), layout="constrained")
+    axes = figure.subplots(len(criteria), len(names), squeeze=False)
+    for criterion, line in zip(criteria, axes, strict=True):
+        for name, axis in zip(names, line, strict=True):
+            points = {
+                (run, key): (by_id[key][_column(run, name)], np.mean(values))
+                for (about, run, key), values in sorted(given.items())
+                if about == criterion and by_id[key].get(_column(run, name)) is not None
+            }
+            for run in ("model", "baseline"):
+                own = [point for (whose, _), point in points.items() if whose == run]
+                if own:
+                    axis.plot(
+                        *zip(*own, strict=True),
+                        MARKERS[run],
+                        color=COLOURS[run],
+                        alpha=0.7,
+                        markeredgewidth=0,
+                        label=scores.RUNS[run],
+                    )
+            axis.set(
+                xlabel=scores.metric(name).title,
+                ylim=(0.7, 5.3),
+                yticks=range(1, 6),
+                ylabel=criterion.replace("_", " ").capitalize() + " (1–5)",
+                title=_correlation(list(points.values())),
+            )
+    _name_runs(figure, axes.ravel())
+    return _png(figure, dpi)
+
+
+def _correlation(points: Sequence[tuple[float, float]]) -> str:
+    """Spearman's ρ as text; it needs three points and variation on both axes."""
+    values = np.array(points).reshape(-1, 2)
+    if len(values) < 3 or (values == values[:1]).all(axis=0).any():
+        return f"{len(values)} fills"
+    return f"ρ = {spearmanr(values).statistic:.2f}, {len(values)} fills"
+
+
+@rc_context(STYLE)
+def comparison(examples: Sequence[dict], dpi: int) -> bytes:
+    """A sheet with a row an example: original, masked, model, baseline, error map.
+
+    ``examples`` have ``title`` (text), ``original``, ``model`` and, unless it failed, ``baseline``
+    (uint8 H×W×3) and ``mask`` (bool H×W).
+    """
+    figure = Figure(figsize=(10.4, 1.95 * len(examples) + 0.3), layout="constrained")
     axes = figure.subplots(len(examples), 5, squeeze=False)
     for example, line in zip(examples, axes, strict=True):
         views = {
             "Original": example["original"],
             "Masked": masked(example["original"], example["mask"]),
             "Model": example["model"],
-            "Baseline": example["baseline"],
-            "Error of the model": error_map(example["original"], example["model"]),
+            "Baseline": example.get("baseline"),
+            "Difference from the original": error_map(example["original"], example["model"]),
         }
-        for axis, (title, view) in zip(line, views.items(), strict=True):
-            axis.imshow(view)
+        for axis, view in zip(line, views.values(), strict=True):
+            if view is not None:
+                axis.imshow(view)
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
-            if line is axes[0]:
-                axis.set_title(title)
         line[0].set_ylabel(example["title"])
+    for axis, title in zip(axes[0], views, strict=True):
+        axis.set_title(title)
     scale = ScalarMappable(Normalize(0, ERROR_RANGE), colormaps["magma"])
-    figure.colorbar(scale, ax=axes[:, -1], label="Absolute error (levels of 255)", extend="max")
+    figure.colorbar(
+        scale, ax=axes[:, -1], label="Absolute difference (levels of 255)", extend="max"
+    )
     return _png(figure, dpi)
 
 
 def _panels(rows: Sequence[dict]) -> list[str]:
-    """The main metrics that were measured; without a reference image, the first four others."""
-    names = [name for name in scores.columns(rows) if not _prefixed(name)]
+    return _main(scores.columns(rows))
+
+
+def _main(columns: Iterable[str]) -> list[str]:
+    """The main metrics among the columns; without a reference image, the first four others."""
+    columns = set(columns)
+    names = [name for name in scores.METRICS if name in columns]
     return [name for name in SHOWN if name in names] or [
         name for name in names if name != "hole_fraction"
     ][:4]
-
-
-def _prefixed(name: str) -> bool:
-    return name.startswith(tuple(f"{run}_" for run in scores.RUNS))
 
 
 def _column(run: str, name: str) -> str:
@@ -149,16 +281,27 @@ def _values(rows: Sequence[dict], name: str) -> dict[str, np.ndarray]:
 def _grid(count: int, height: float):
     """A figure of two columns of panels, and its first ``count`` axes."""
     lines = -(-count // 2)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9.6, height * lines), layout="constrained")
-        axes = figure.subplots(lines, 2, squeeze=False).ravel()
+    figure = Figure(figsize=(9.6, height * lines), layout="constrained")
+    axes = figure.subplots(lines, 2, squeeze=False).ravel()
     for spare in axes[count:]:
         spare.set_axis_off()
     return figure, axes[:count]
 
 
+def _name_runs(figure: Figure, axes: Sequence) -> None:
+    """One legend of the runs for the whole figure, above it, in the order of RUNS."""
+    handles = {
+        label: handle
+        for axis in axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    labels = [label for label in scores.RUNS.values() if label in handles]
+    figure.legend(
+        [handles[label] for label in labels], labels, loc="outside upper center", ncols=len(labels)
+    )
+
+
 def _png(figure: Figure, dpi: int) -> bytes:
     buffer = io.BytesIO()
-    with rc_context(STYLE):
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()

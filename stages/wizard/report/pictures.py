@@ -3,7 +3,7 @@
 import numpy as np
 
 ERROR_RANGE = 64
-TINT = np.array([213, 94, 0])  # vermilion of Okabe and Ito: stands out from skin, sky and foliage
+TINT = np.array([190, 0, 190])  # rare in photographs: not skin, sky, foliage or wood
 
 
 def masked(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

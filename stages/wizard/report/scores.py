@@ -37,6 +37,14 @@ METRICS = {
     "hole_psnr": Metric("PSNR in the hole", "dB", "higher"),
     "hole_mae": Metric("Mean absolute error in the hole", "levels", "lower"),
     "ring_psnr": Metric("PSNR in the ring inside the edge", "dB", "higher"),
+    "edge_seam": Metric("Excess step across the edge", "levels", "lower"),
+    "edge_step": Metric("Step across the edge against outside it", "levels", "lower"),
+    "hole_colour": Metric("Colour difference in the hole", "CIEDE2000", "lower"),
+    "hole_colour_shift": Metric("Shift of the mean colour", "CIEDE2000", "lower"),
+    "edge_colour": Metric("Colour difference across the edge", "CIEDE2000", "lower"),
+    "hole_sharpness": Metric("Sharpness against the original", "", "one"),
+    "hole_sharpness_around": Metric("Sharpness against the surroundings", "", "one"),
+    "hole_diversity": Metric("Diversity of the fills", "levels"),
     "hole_fraction": Metric("Hole fraction"),
 }
 
@@ -58,7 +66,9 @@ def read(path: Path | str) -> list[dict]:
     that is not a number.
     """
     with open(path, encoding="utf-8", newline="") as file:
-        return [_typed(row, f"{path}:{number}") for number, row in enumerate(csv.DictReader(file), 2)]
+        return [
+            _typed(row, f"{path}:{number}") for number, row in enumerate(csv.DictReader(file), 2)
+        ]
 
 
 def _typed(row: dict[str, str], where: str) -> dict:

@@ -1,0 +1,135 @@
+"""Show the results: figures, binned scores for `dvc plots`, and the review page.
+
+    python stages/plot.py          (or: dvc repro plot)
+
+Reads the manifests under data/ with their files, data/ratings.csv, metrics/scores.csv,
+metrics/by_hole.json and metrics/quality.json; writes
+
+    metrics/figures/*.png            distributions, quality by hole size, worst to best, ratings
+    metrics/histograms/*.csv         SSIM and PSNR in bins, for `dvc plots show` and `diff`
+    metrics/review/index.html        the page to look at results and to rate them; open it from disk
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from wizard import images, params, records
+from wizard.console import progress, stage
+from wizard.report import figures, histograms, pictures, review, scores
+
+DATA, METRICS = Path("data"), Path("metrics")
+MADE_ONCE = ("baseline", "roundtrip")
+LABELS = {"title": "Title", "author": "By", "licence": "Licence", "source_name": "File"}
+
+
+class Album:
+    """The files that belong to a result, found by the rows of the manifests."""
+
+    def __init__(self, photographs: list[dict], holes: list[dict], fills: list[dict]):
+        self.photographs = {row["id"]: row for row in photographs}
+        self.holes = {row["id"]: row for row in holes}
+        self.fills = {(row["id"], row["run"], row["sample"]): row for row in fills}
+
+    def fill(self, row: dict, run: str) -> dict | None:
+        """The row of inpainted.jsonl for one run; a run made once stands beside every sample."""
+        return self.fills.get((row["id"], run, 0 if run in MADE_ONCE else row["sample"]))
+
+    def views(self, row: dict) -> dict[str, np.ndarray]:
+        """Everything there is to see of one result: original, masked, each run, error."""
+        original = images.load(DATA / self.photographs[row["image"]]["file"])
+        mask = images.load_mask(DATA / self.holes[row["id"]]["file"])
+        views = {"original": original, "masked": pictures.masked(original, mask)}
+        for run in scores.RUNS:
+            fill = self.fill(row, run)
+            if fill and fill["status"] == records.OK:
+                views[run] = images.load(DATA / fill["file"])
+        return views | {"error": pictures.error_map(original, views["model"])}
+
+
+def main(params_path: Path) -> None:
+    everything = params.load(params_path)
+    settings = everything.plot
+    rows = scores.read(METRICS / "scores.csv")
+    good = records.usable(rows)
+    headline = scores.headline(good)
+    album = Album(
+        *(records.read(DATA / f"{name}.jsonl") for name in ("images", "masks", "inpainted"))
+    )
+    draw_figures(rows, good, album, settings.dpi)
+
+    folder = records.Folder(METRICS / "histograms")
+    for name, width in histograms.WIDTHS.items():
+        values = [row[name] for row in good if row.get(name) is not None]
+        folder.publish(f"{name}.csv", histograms.histogram(values, width))
+    folder.sweep()
+
+    chosen = review.choose(rows, settings.review_images, settings.seed)
+    page = review.page(
+        progress(exhibits(chosen, album), len(chosen), "review", unit="result"),
+        len(chosen),
+        scores.columns(good),
+        headline,
+        everything.model_dump(include={"fetch", "mask", "inpaint", "evaluate", "plot"}),
+        read_json("quality"),
+        settings.seed,
+    )
+    folder = records.Folder(METRICS / "review")
+    folder.publish("index.html", page)
+    folder.sweep()
+
+
+def draw_figures(rows: list[dict], good: list[dict], album: Album, dpi: int) -> None:
+    with open(DATA / "ratings.csv", encoding="utf-8-sig", newline="") as file:
+        opinions = list(csv.DictReader(file))
+    drawn = {
+        "distributions": figures.distributions(good, dpi),
+        "hole_fraction": figures.hole_fraction(good, dpi),
+        "by_hole": figures.by_hole(read_json("by_hole"), dpi),
+        "comparison": figures.comparison(examples(good, album), dpi),
+        "ratings": figures.ratings(opinions, good, dpi),
+    }
+    folder = records.Folder(METRICS / "figures")
+    for name, png in drawn.items():
+        if png:
+            folder.publish(f"{name}.png", png)
+    folder.sweep()
+
+
+def examples(good: list[dict], album: Album) -> list[dict]:
+    """The worst, the median and the best result by the headline metric."""
+    name = scores.headline(good)
+    ranked = scores.badness(good, name)
+    places = {"Worst": 0, "Median": len(ranked) // 2, "Best": len(ranked) - 1}
+    label = scores.metric(name).label
+    return [
+        {"title": f"{place}\n{label} {ranked[index][name]:.3f}"}
+        | album.views(ranked[index])
+        | {"mask": images.load_mask(DATA / album.holes[ranked[index]["id"]]["file"])}
+        for place, index in places.items()
+    ]
+
+
+def exhibits(chosen: list[tuple[str, dict]], album: Album) -> Iterator[dict]:
+    """What the review page shows of each result, loaded in its turn."""
+    for reason, row in chosen:
+        photo = album.photographs.get(row["image"], {})
+        facts = {label: photo[key] for key, label in LABELS.items() if photo.get(key)}
+        views = album.views(row) if row["status"] == records.OK else {}
+        if row.get("ssim") is None:
+            views.pop("error", None)  # without a truth a difference is no error
+        if not views:
+            error = (album.fill(row, "model") or album.holes[row["id"]]).get("error")
+            facts["Failed"] = error or "it could not be scored; see the evaluate stage"
+        yield {"row": row, "reason": reason, "facts": facts, "views": views}
+
+
+def read_json(name: str) -> dict:
+    return json.loads((METRICS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    stage(main, __doc__)
