@@ -1,0 +1,313 @@
+"""Hostile and broken inputs: each is told in a line, none does harm, the good ones still come."""
+
+import io
+import struct
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import yaml
+from PIL import Image
+
+import fetch
+from wizard import console, params, records
+
+ROOT = Path(__file__).parents[1]
+
+
+def encoded(form: str = "PNG", mode: str = "RGB", side: int = 40) -> bytes:
+    ramp = np.linspace(0, 255, side * side, dtype=np.uint8).reshape(side, side)
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).convert("RGB").convert(mode).save(buffer, form)
+    return buffer.getvalue()
+
+
+def huge_png(side: int = 60_000) -> bytes:
+    """A valid header of side×side pixels with hardly any data behind it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the stage on a source; returns (rows by source name, what it printed)."""
+    place = tmp_path / "repository"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+    def run(source, max_failures: int = 100, **changes):
+        content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+        content["fetch"] |= {"source": str(source), "size": 32} | changes
+        content["runtime"]["max_failures"] = max_failures
+        Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        fetch.main(Path("params.yaml"))
+        rows = records.read("data/images.jsonl")
+        assert len({row["id"] for row in rows}) == len(rows)
+        return {row["source_name"]: row for row in rows}, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def album(tmp_path) -> Path:
+    folder = tmp_path / "album"
+    folder.mkdir()
+    (folder / "good.png").write_bytes(encoded())
+    return folder
+
+
+# --- photographs
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("truncated.jpg", encoded("JPEG", side=200)[:1500], "truncated"),
+        ("truncated.png", encoded(side=200)[:200], "broken image"),
+        ("text.png", b"this is no picture", "not an image"),
+        ("empty.png", b"", "not an image"),
+        ("dot.png", encoded(side=1), "1×1 pixels: smaller than 16×16"),
+        ("huge.png", huge_png(), "60000×60000 pixels exceed fetch.max_pixels 100000000"),
+    ],
+)
+def test_unusable_photograph_is_a_row_with_the_reason(run, album, name, data, reason):
+    (album / name).write_bytes(data)
+    rows, printed = run(album)
+    assert rows["good.png"]["status"] == "ok"
+    assert rows[name]["status"] == "failed" and reason in rows[name]["error"]
+    assert f"failed: {rows[name]['id']}: {rows[name]['error']}" in printed
+    assert not Path("data/images", f"{rows[name]['id']}.png").exists()
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L", "LA", "RGBA", "P", "1", "YCbCr"])
+def test_every_colour_mode_becomes_rgb(run, album, mode):
+    form = {"CMYK": "TIFF", "YCbCr": "TIFF"}.get(mode, "PNG")
+    (album / f"photo.{form.lower()}").write_bytes(encoded(form, mode))
+    rows, _ = run(album)
+    made = np.asarray(Image.open(Path("data", rows[f"photo.{form.lower()}"]["file"])))
+    assert made.shape == (32, 32, 3)
+    assert made[:8].mean() < made[-8:].mean(), "dark above, bright below"
+
+
+def test_sixteen_bit_is_scaled_not_clipped(run, album):
+    ramp = np.linspace(0, 65535, 40 * 40).reshape(40, 40).astype(np.uint16)
+    Image.fromarray(ramp).save(album / "deep.png")
+    rows, _ = run(album)
+    made = np.asarray(Image.open(Path("data", rows["deep.png"]["file"])))
+    assert made.mean() == pytest.approx(127.5, abs=2)
+
+
+def test_transparent_palette_is_laid_on_white(run, album):
+    picture = Image.new("P", (40, 40), 0)
+    picture.putpalette([255, 0, 0, 0, 0, 255])
+    picture.paste(1, (0, 0, 20, 40))
+    picture.save(album / "palette.png", transparency=0)
+    rows, _ = run(album)
+    made = np.asarray(Image.open(Path("data", rows["palette.png"]["file"])))
+    assert tuple(made[16, 2]) == (0, 0, 255) and tuple(made[16, 29]) == (255, 255, 255)
+
+
+def test_unreadable_file_is_a_row(run, album):
+    (album / "gone.png").symlink_to(album / "nowhere.png")
+    (album / "folder.png").mkdir()
+    rows, _ = run(album)
+    assert rows["gone.png"]["error"] == "No such file or directory"
+    assert set(rows) == {"good.png", "gone.png"}
+
+
+def test_folder_that_links_to_itself_ends(run, album):
+    (album / "loop").symlink_to(album)
+    assert set(run(album)[0]) == {"good.png"}
+
+
+def test_hostile_and_undecodable_names_become_safe_ids(run, album):
+    shown = "<img src=x onerror=alert(1)>.png"
+    (album / shown).write_bytes(encoded())
+    (album / "x\\..\\y.png").write_bytes(encoded())
+    with open(bytes(album) + b"/caf\xe9.png", "wb") as file:
+        file.write(encoded())
+    rows, _ = run(album)
+    assert set(rows) == {"good.png", shown, "x\\..\\y.png", "caf\\udce9.png"}
+    assert all(row["status"] == "ok" for row in rows.values())
+    files = {path.name for path in Path("data/images").iterdir()}
+    assert files == {f"{row['id']}.png" for row in rows.values()}
+    assert rows[shown]["id"].startswith("img-src-x-onerror-alert-1-png-")
+
+
+def test_failures_beyond_the_limit_fail_the_stage_after_all_is_written(run, album):
+    (album / "text.png").write_bytes(b"no picture")
+    with pytest.raises(console.TooManyFailures, match="1 failed, runtime.max_failures allows 0"):
+        run(album, max_failures=0)
+    assert [row["status"] for row in records.read("data/images.jsonl")] == ["ok", "failed"]
+    assert Path("data/images/good-png.png").exists()
+
+
+# --- archives
+
+
+def outside(tmp_path: Path) -> set[Path]:
+    """Every file that is not the stage's own."""
+    return {path for path in tmp_path.rglob("*") if "repository" not in path.parts}
+
+
+def test_zip_members_never_leave_and_links_are_not_followed(run, tmp_path):
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("good.png", encoded())
+        archive.writestr("../../x.png", encoded())
+        archive.writestr("/etc/x.png", encoded())
+        link = zipfile.ZipInfo("link.png")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    before = outside(tmp_path)
+    rows, _ = run(path)
+    assert outside(tmp_path) == before
+    assert rows["good.png"]["status"] == "ok"
+    assert rows["../../x.png"]["error"] == "its path leads out of the archive"
+    assert rows["/etc/x.png"]["error"] == "its path leads out of the archive"
+    assert rows["link.png"]["error"] == "is a link; links in archives are not followed"
+    assert [file.name for file in Path("data/images").iterdir()] == ["good-png.png"]
+
+
+def test_tar_members_never_leave_and_links_are_not_followed(run, tmp_path):
+    path = tmp_path / "photos.tar"
+    with tarfile.open(path, "w") as archive:
+        for name in ("good.png", "../../x.png", "/etc/x.png"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(encoded())
+            archive.addfile(entry, io.BytesIO(encoded()))
+        for name, kind in (("soft.png", tarfile.SYMTYPE), ("hard.png", tarfile.LNKTYPE)):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, "/etc/passwd"
+            archive.addfile(entry)
+        device = tarfile.TarInfo("device.png")
+        device.type = tarfile.CHRTYPE
+        archive.addfile(device)
+    before = outside(tmp_path)
+    rows, _ = run(path)
+    assert outside(tmp_path) == before
+    assert [name for name, row in rows.items() if row["status"] == "ok"] == ["good.png"]
+    assert len(rows) == 6
+
+
+def test_name_given_twice_in_an_archive_keeps_the_first(run, tmp_path):
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("a.png", encoded())
+        archive.writestr("a.png", encoded(side=50))
+    with pytest.raises(console.TooManyFailures):
+        run(path, max_failures=0)
+    first, second = records.read("data/images.jsonl")
+    assert (first["id"], first["status"], first["original_size"]) == ("a-png", "ok", [40, 40])
+    assert second["id"] == "a-png-again2" and "the name was used before" in second["error"]
+
+
+def test_member_longer_than_any_photograph_is_not_read_whole(run, tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.png", bytes(10_000_000))
+        archive.writestr("good.png", encoded())
+    assert path.stat().st_size < 20_000
+    rows, _ = run(path, max_pixels=10_000)
+    assert rows["good.png"]["status"] == "ok"
+    assert "longer than 80000 bytes" in rows["bomb.png"]["error"]
+
+
+def test_damaged_and_encrypted_zip_members_are_rows(run, tmp_path):
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("bad.png", encoded())
+        archive.writestr("good.png", encoded())
+    data = bytearray(path.read_bytes())
+    data[100] ^= 255
+    path.write_bytes(data)
+    rows, _ = run(path)
+    assert rows["good.png"]["status"] == "ok"
+    assert "Bad CRC-32" in rows["bad.png"]["error"]
+
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the bit that says "encrypted"
+    path.write_bytes(data)
+    rows, _ = run(path)
+    assert "encrypted" in rows["bad.png"]["error"]
+
+
+@pytest.mark.parametrize("name", ["photos.zip", "photos.tar", "photos.tgz"])
+def test_text_named_like_an_archive_is_one_line(run, tmp_path, name):
+    (tmp_path / name).write_text("no archive at all")
+    with pytest.raises(OSError, match=rf"{name}: cannot be read on after its beginning") as caught:
+        run(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_archive_that_breaks_off_names_the_last_good_member(run, tmp_path):
+    path = tmp_path / "photos.tar"
+    with tarfile.open(path, "w") as archive:
+        for name in ("a.png", "b.png"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(encoded())
+            archive.addfile(entry, io.BytesIO(encoded()))
+    path.write_bytes(path.read_bytes()[: -(-len(encoded()) // 512) * 512 + 1024 + 20])
+    with pytest.raises(OSError, match="cannot be read on after a.png"):
+        run(path)
+    assert not Path("data/images.jsonl").exists()
+
+
+# --- data sets
+
+
+def test_rows_cannot_name_files_of_this_machine(run, tmp_path):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(encoded())
+    values = [
+        {"bytes": encoded(), "path": None},
+        {"bytes": None, "path": str(secret)},
+        {"bytes": None, "path": f"file://{secret}"},
+        {"bytes": None, "path": "http://127.0.0.1:9/x.png"},
+        {"bytes": None, "path": None},
+    ]
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"image": values}), path)
+    rows, _ = run(path)
+    assert [row["status"] for row in rows.values()] == ["ok"] + ["failed"] * 4
+    reasons = [row["error"] for row in rows.values() if row["status"] == "failed"]
+    assert reasons == ["the row holds a path that is no file of the data set"] * 3 + [
+        "the row is empty"
+    ]
+
+
+def test_text_named_parquet_is_one_line(run, tmp_path):
+    (tmp_path / "rows.parquet").write_text("no table at all")
+    with pytest.raises(console.BadSetting, match="rows.parquet"):
+        run(tmp_path / "rows.parquet")
+
+
+# --- settings
+
+
+def test_yaml_tags_run_nothing(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"fetch: !!python/object/apply:os.mkdir ['{tmp_path}/made']\n")
+    with pytest.raises(console.BadSetting, match="not valid YAML"):
+        params.load(path)
+    assert not (tmp_path / "made").exists()
+
+
+def test_yaml_bomb_is_refused(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    path = tmp_path / "params.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(console.BadSetting, match="aliases are not allowed"):
+        params.load(path)
