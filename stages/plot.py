@@ -19,7 +19,7 @@ import numpy as np
 
 from wizard import images, params, records
 from wizard.console import progress, stage
-from wizard.report import figures, histograms, pictures, review, scores
+from wizard.report import histograms, pictures, review, scores
 
 DATA, METRICS = Path("data"), Path("metrics")
 MADE_ONCE = ("baseline", "roundtrip")
@@ -83,6 +83,8 @@ def main(params_path: Path) -> None:
 
 
 def draw_figures(rows: list[dict], good: list[dict], album: Album, dpi: int) -> None:
+    from wizard.report import figures  # Matplotlib, too slow for --help
+
     with open(DATA / "ratings.csv", encoding="utf-8-sig", newline="") as file:
         opinions = list(csv.DictReader(file))
     drawn = {

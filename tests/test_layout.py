@@ -54,9 +54,15 @@ def closure(script: Path) -> set[str]:
         for name in imported(file):
             waiting.append(path_of(name))
             # Importing a.b.c runs a/__init__.py and a/b/__init__.py first.
-            waiting += [path_of(".".join(name.split(".")[:n])) for n in (1, 2)]
-    templates = {p for f in seen for p in f.parent.glob("*.html") if p.name in f.read_text("utf-8")}
-    return {path.relative_to(ROOT).as_posix() for path in seen | templates if path}
+            parents = (path_of(".".join(name.split(".")[:n])) for n in (1, 2))
+            waiting += [parent for parent in parents if parent]
+    assets = {
+        asset
+        for file in seen
+        for asset in file.parent.iterdir()
+        if asset.suffix in {".html", ".css", ".js"} and asset.name in file.read_text()
+    }
+    return {path.relative_to(ROOT).as_posix() for path in seen | assets}
 
 
 def test_deps_in_dvc_yaml_are_exactly_the_files_a_stage_loads():
