@@ -5,6 +5,7 @@ import http.server
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -240,6 +241,11 @@ def test_http_tar(run, album, server):
     assert names(run(f"{server}/album.tar")) == ALBUM
 
 
+def test_http_parquet(run, tmp_path, server):
+    parquet(tmp_path / "photos.parquet")
+    assert list(names(run(f"{server}/photos.parquet"))) == ["00000", "00001", "00002"]
+
+
 def test_start_and_count(run, album):
     assert list(names(run(album, start=1, count=1))) == ["a-png"]
 
@@ -303,6 +309,23 @@ def test_filled_hub_cache_is_read_offline(tmp_path):
     assert list(names(rows)) == ["00001", "00002"]
     assert {row["revision"] for row in rows} == {COMMIT}
     assert {row["source"] for row in rows} == {"someone/faces"}
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_hub_data_set_of_image_files(tmp_path, archived):
+    snapshot = hub_cache(tmp_path / "hf", "someone/faces")
+    folder = snapshot / "train"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        (folder / f"face{number}.png").write_bytes(encoded(number))
+    if archived:
+        zipped(folder)
+        shutil.rmtree(folder)
+    done = offline(tmp_path, tmp_path / "hf", source="someone/faces")
+    assert done.returncode == 0, done.stderr
+    rows = records.read(tmp_path / "offline" / "data" / "images.jsonl")
+    assert names(rows) == {f"{n:05d}": f"row {n}: face{n}.png" for n in range(3)}
+    assert rows[2]["source_sha256"] == hashlib.sha256(encoded(2)).hexdigest()
 
 
 def official(number: int, pixels: np.ndarray) -> dict:
@@ -394,7 +417,7 @@ def test_empty_folder_with_gitkeep(run, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / ".gitkeep").touch()
-    with pytest.raises(console.BadSetting, match="no photograph in it"):
+    with pytest.raises(console.BadSetting, match="an empty folder"):
         run(folder)
 
 

@@ -1,6 +1,7 @@
 """Hostile and broken inputs: each is told in a line, none does harm, the good ones still come."""
 
 import io
+import os
 import struct
 import tarfile
 import zipfile
@@ -12,7 +13,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import yaml
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 import fetch
 from wizard import console, params, records
@@ -117,6 +118,35 @@ def test_transparent_palette_is_laid_on_white(run, album):
     rows, _ = run(album)
     made = np.asarray(Image.open(Path("data", rows["palette.png"]["file"])))
     assert tuple(made[16, 2]) == (0, 0, 255) and tuple(made[16, 29]) == (255, 255, 255)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP", "AVIF", "TGA"])
+def test_no_damage_to_a_file_stops_the_run(run, album, form):
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        data = np.frombuffer(encoded(form), np.uint8).copy()
+        where = rng.integers(0, min(len(data), 400), 4)
+        data[where] = rng.integers(0, 256, 4)
+        (album / f"{number}.png").write_bytes(data.tobytes())
+    rows, _ = run(album)
+    assert len(rows) == 61
+    failed = [row for row in rows.values() if row["status"] == "failed"]
+    assert failed and all(row["error"] for row in failed)
+
+
+@pytest.mark.parametrize("start", [b"%!PS-Adobe-3.0 EPSF-3.0", b"\xc5\xd0\xd3\xc6"])
+def test_postscript_named_png_starts_no_program(run, album, tmp_path, monkeypatch, start):
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    body = b"\n%%BoundingBox: 0 0 40 40\n%%EndComments\nshowpage\n%%EOF\n"
+    (album / "drawing.png").write_bytes(start + body)
+    rows, _ = run(album)
+    assert "PostScript" in rows["drawing.png"]["error"]
+    assert not (tmp_path / "started").exists()
 
 
 def test_unreadable_file_is_a_row(run, album):

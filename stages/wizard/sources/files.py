@@ -50,6 +50,7 @@ def collect(request: Request) -> Collection:
         base, names = _listing(system, place)
     except ImportError as error:
         raise ValueError(f"fetch.source {request.source!r}: {error}") from None
+    names = [name for name in names if not is_hidden(name)]
     if not names:
         raise ValueError(
             f"fetch.source {request.source!r}: no such file, or an empty folder, or no answer"
@@ -61,11 +62,11 @@ def collect(request: Request) -> Collection:
     if not images:
         raise ValueError(
             f"fetch.source {request.source!r}: no photograph in it, only {_suffixes(names)}; "
-            "give a folder of images, or archives by a pattern such as 'folder/*.tar'"
+            "give a folder of images, or a pattern such as 'folder/*.tar' or 'folder/*.parquet'"
         )
     chosen = images[request.start : request.stop]
     photos = (_loose(system, base, name, request.max_bytes) for name in chosen)
-    others = [name for name in names if not is_image(name) and not is_hidden(name)]
+    others = [name for name in names if not is_image(name)]
     note = f"fetch: left out, not an image by name: {_suffixes(others)}" if others else ""
     return Collection(request.source, len(chosen), photos, note)
 

@@ -145,7 +145,7 @@ def _holds_bytes(feature) -> bool:
 def photo(value: dict | None, number: int, place: str, max_bytes: int, facts: dict) -> Photo:
     """One row. ``value`` has the encoded bytes, or the path of a file of the same data set."""
     photo_id, path = f"{number:05d}", (value or {}).get("path")
-    name = f"row {number}" + (f": {printable(os.path.basename(path))}" if path else "")
+    name = f"row {number}" + (f": {printable(_basename(path))}" if path else "")
     if value and value["bytes"]:
         return Photo(photo_id, name, partial(bounded, value["bytes"], max_bytes), facts=facts)
     if path and _inside(path, place):
@@ -154,13 +154,21 @@ def photo(value: dict | None, number: int, place: str, max_bytes: int, facts: di
     return refused(photo_id, name, reason)
 
 
+def _basename(path: str) -> str:
+    """The file's name, also that of a member of an archive (``zip://a.png::ROOT/train.zip``)."""
+    return os.path.basename(path.split("::")[0])
+
+
 def _inside(path: str, place: str) -> bool:
     """Whether a path that a row names lies in the data set itself.
 
-    A row could name any file of this machine or of its network; only the data set's own are read.
+    A row could name any file of this machine or of its network; only the data set's own are read,
+    loose or as members of its archives.
     """
     root = place.rstrip("/") + "/" if os.path.isdir(place) else f"hf://datasets/{place}@"
-    return path.startswith(root) and ".." not in path.split("/") and "::" not in path
+    *members, file = path.split("::")
+    in_archives = all(member.startswith(("zip://", "tar://")) for member in members)
+    return in_archives and file.startswith(root) and ".." not in path.split("/")
 
 
 def _read(path: str, max_bytes: int) -> bytes:
