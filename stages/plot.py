@@ -38,6 +38,11 @@ class Album:
         """The row of inpainted.jsonl for one run; a run made once stands beside every sample."""
         return self.fills.get((row["id"], run, 0 if run in MADE_ONCE else row["sample"]))
 
+    def reason(self, row: dict) -> str | None:
+        """Why there is no result: what the mask's row or that of one of the fills says."""
+        made = [self.holes[row["id"]], *(self.fill(row, run) for run in scores.RUNS)]
+        return next((one["error"] for one in made if one and "error" in one), None)
+
     def views(self, row: dict) -> dict[str, np.ndarray]:
         """Everything there is to see of one result: original, masked, each run, error."""
         original = images.load(DATA / self.photographs[row["image"]]["file"])
@@ -124,8 +129,7 @@ def exhibits(chosen: list[tuple[str, dict]], album: Album) -> Iterator[dict]:
         if row.get("ssim") is None:
             views.pop("error", None)  # without a truth a difference is no error
         if not views:
-            error = (album.fill(row, "model") or album.holes[row["id"]]).get("error")
-            facts["Failed"] = error or "it could not be scored; see the evaluate stage"
+            facts["Failed"] = album.reason(row) or "it could not be scored; see the evaluate stage"
         yield {"row": row, "reason": reason, "facts": facts, "views": views}
 
 

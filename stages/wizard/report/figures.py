@@ -121,15 +121,15 @@ def by_hole(bins: dict[str, dict], dpi: int) -> bytes:
     names = _main({column for values in bins.values() for column in values})
     figure, axes = _grid(len(names), height=3.0)
     for name, axis in zip(names, axes, strict=True):
-        for offset, run in enumerate(COLOURS):
+        runs = [run for run in COLOURS if any(_column(run, name) in one for one in bins.values())]
+        for offset, run in enumerate(runs):
             found = [
-                (place + 0.12 * (offset - 1.5), values[_column(run, name)])
+                (place + 0.12 * (offset - (len(runs) - 1) / 2), values[_column(run, name)])
                 for place, values in enumerate(bins.values())
                 if _column(run, name) in values
             ]
-            if found:
-                places, means = zip(*found, strict=True)
-                _with_intervals(axis, places, means, run)
+            places, means = zip(*found, strict=True)
+            _with_intervals(axis, places, means, run)
         axis.set(
             xlabel="Hole (% of the image)",
             ylabel=scores.metric(name).title,
@@ -137,6 +137,9 @@ def by_hole(bins: dict[str, dict], dpi: int) -> bytes:
             xticklabels=ticks,
             xlim=(-0.5, len(bins) - 0.5),
         )
+    figure.supxlabel(
+        "Bars: 95% intervals over photographs, where there are enough of them", fontsize=8
+    )
     _name_runs(figure, axes)
     return _png(figure, dpi)
 
@@ -144,8 +147,8 @@ def by_hole(bins: dict[str, dict], dpi: int) -> bytes:
 def _with_intervals(axis, places: Sequence[float], means: Sequence[dict], run: str) -> None:
     """Points of one run, with a bar from low to high where both are known."""
     middle = [value["mean"] for value in means]
-    below = [value["mean"] - value.get("low", value["mean"]) for value in means]
-    above = [value.get("high", value["mean"]) - value["mean"] for value in means]
+    below = [value["mean"] - value.get("low", np.nan) for value in means]
+    above = [value.get("high", np.nan) - value["mean"] for value in means]
     axis.errorbar(
         places,
         middle,
@@ -165,7 +168,8 @@ def _percent(name: str) -> str:
 
 @rc_context(STYLE)
 def ratings(opinions: Sequence[dict], rows: Sequence[dict], dpi: int) -> bytes | None:
-    """People's mean rating of each fill against what the metrics say of it.
+    """People's mean rating of each fill against what the metrics say of it; where a rater judged
+    the same thing twice, the later row counts.
 
     ``opinions`` are the rows of ratings.csv (text), ``rows`` those of scores.csv. A line of panels
     a criterion, a column a metric; the title has Spearman's rank correlation. None when nobody
@@ -176,7 +180,7 @@ def ratings(opinions: Sequence[dict], rows: Sequence[dict], dpi: int) -> bytes |
     for row in opinions:
         if row["criterion"] != "preference" and row["id"] in by_id:
             key = row["criterion"], row["run"], row["id"]
-            given.setdefault(key, []).append(int(row["value"]))
+            given.setdefault(key, {})[row["rater"]] = int(row["value"])
     names = [name for name in RATED_AGAINST if name in scores.columns(rows)]
     criteria = sorted({criterion for criterion, _, _ in given})
     if not criteria or not names:
@@ -186,7 +190,7 @@ def ratings(opinions: Sequence[dict], rows: Sequence[dict], dpi: int) -> bytes |
     for criterion, line in zip(criteria, axes, strict=True):
         for name, axis in zip(names, line, strict=True):
             points = {
-                (run, key): (by_id[key][_column(run, name)], np.mean(values))
+                (run, key): (by_id[key][_column(run, name)], np.mean(list(values.values())))
                 for (about, run, key), values in sorted(given.items())
                 if about == criterion and by_id[key].get(_column(run, name)) is not None
             }

@@ -4,11 +4,11 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const VIEWS = {
   original: "Original", masked: "Masked", model: "Model", baseline: "Baseline",
-  roundtrip: "Round trip", raw: "Before paste-back", error: "Error map",
+  roundtrip: "Ceiling", raw: "Raw", error: "Error",
 };
 const ABOUT = {
   original: "Original", masked: "Masked: the hole in stripes", model: "Model", baseline: "Baseline",
-  roundtrip: "Autoencoder round trip: the ceiling", raw: "Model before paste-back",
+  roundtrip: "Ceiling: the original after the autoencoder", raw: "Raw: the model before paste-back",
   error: "Error map: black no error, light yellow 64 of 255 levels or more",
 };
 const CRITERIA = {
@@ -207,13 +207,24 @@ function rows(table, pairs) {
 function showDetails(result) {
   $("details-name").textContent = result.name;
   const views = Object.keys(VIEWS).filter((view) => view in result.views);
-  const own = data.metrics.filter((metric) => metric.name in result.scores);
   $("details-body").replaceChildren(
     make("div", { className: "wide" }, ...views.map((view) => figure(result, view, ABOUT[view]))),
     rows(make("table", { "aria-label": "Photograph" }), Object.entries(result.facts)),
-    make("div", { className: "tables" }, rows(make("table", { "aria-label": "Metrics" }),
-      own.map((metric) => [titleOf(metric), number(result.scores[metric.name])]))));
+    scoreTable(result));
   $("details").showModal();
+}
+
+/** A line a metric, a column a run. */
+function scoreTable(result) {
+  const prefix = (run) => (run === "model" ? "" : `${run}_`);
+  const runs = ["model", "baseline", "roundtrip", "raw"].filter((run) => run in result.views);
+  const own = data.metrics.filter((metric) => !runs.some((run) => metric.name.startsWith(`${run}_`)));
+  const head = make("tr", {}, ...["Metric", ...runs.map((run) => VIEWS[run])].map((text) =>
+    make("th", { scope: "col", textContent: text })));
+  const lines = own.map((metric) => make("tr", {},
+    make("th", { scope: "row", textContent: titleOf(metric) }),
+    ...runs.map((run) => make("td", { textContent: number(result.scores[prefix(run) + metric.name]) }))));
+  return make("table", { "aria-label": "Metrics" }, make("thead", {}, head), make("tbody", {}, ...lines));
 }
 
 /* ---- Rating ---- */
@@ -323,7 +334,7 @@ function buildForm() {
   const grid = make("div", { className: "score" },
     make("p", { className: "what", textContent: "Which fill is better?" }),
     choice(QUESTIONS[0], ["A", "B"], "Which fill is better?"),
-    make("p", { className: "head", textContent: "Rate from 1 to 5, 5 is best" }),
+    make("p", { className: "head lead", textContent: "Rate from 1 to 5, 5 is best" }),
     make("p", { className: "head", textContent: "A" }), make("p", { className: "head", textContent: "B" }));
   for (const [criterion, [label, help]] of Object.entries(CRITERIA)) {
     grid.append(make("p", { className: "what" }, label, make("small", { textContent: help })));

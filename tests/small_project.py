@@ -1,0 +1,80 @@
+"""A finished run at tiny size: real crops, masks, fills and scores, with names that mean harm."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from skimage import data
+from skimage.filters import gaussian
+
+from wizard import images, metrics, records
+
+SIZE = 64
+HOSTILE = "<img src=x onerror=alert(1)>.png"
+TITLE = "</script><script>alert('title')</script><!--"
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+
+
+def build(folder: Path, per_photo: int = 3) -> Path:
+    """Write data/, metrics/ and params.yaml as the stages before plot leave them.
+
+    Two photographs; their last hole has no fill: it failed.
+    """
+    shutil.copyfile(PARAMS, folder / "params.yaml")
+    photographs, holes, fills, table = [], [], [], []
+    for name, corner in (("astronaut", (0, 150)), ("helmet", (256, 256))):
+        crop = data.astronaut()[corner[0] : corner[0] + 256, corner[1] : corner[1] + 256]
+        original = images.fit(crop, SIZE)
+        photographs.append(save(folder, f"images/{name}.png", original, id=name))
+        photographs[-1] |= {"source_name": HOSTILE, "title": TITLE}
+        for k in range(per_photo):
+            hole, mask = f"{name}_mask{k:03d}", np.zeros((SIZE, SIZE), bool)
+            mask[8 + 4 * k : 40 + 6 * k, 10 : 30 + 8 * k] = True
+            about = {"id": hole, "image": name, "mask": k}
+            holes.append(save(folder, f"masks/{hole}.png", mask, **about))
+            row = about | {"sample": 0, "hole_fraction": round(mask.mean(), 6), "status": "ok"}
+            for run, sigma in (("model", 1 + k), ("baseline", 5), ("roundtrip", 0.5)):
+                blurred = gaussian(original, sigma, channel_axis=2, preserve_range=True)
+                fill = images.composite(original, np.rint(blurred).astype(np.uint8), mask)
+                file = f"inpainted/{run}/{hole}.png"
+                fills.append(save(folder, file, fill, run=run, sample=0, **about))
+                prefix = "" if run == "model" else f"{run}_"
+                scored = metrics.score(original, fill, mask, 8)
+                row |= {prefix + key: value for key, value in scored.items()}
+            table.append(row)
+    fills[-1] |= {"status": "failed", "error": f"out of memory at {HOSTILE}"}
+    table[-1] = {key: table[-1][key] for key in ("id", "image", "mask", "sample", "hole_fraction")}
+    table[-1]["status"] = "failed"
+    for name, rows in (("images", photographs), ("masks", holes), ("inpainted", fills)):
+        records.write(folder / f"data/{name}.jsonl", rows)
+    write_numbers(folder, table)
+    return folder
+
+
+def save(folder: Path, file: str, array: np.ndarray, **row) -> dict:
+    records.write_atomic(folder / "data" / file, images.encode(array))
+    return row | {"file": file, "status": "ok"}
+
+
+def write_numbers(folder: Path, table: list[dict]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, table[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    mean = float(np.mean([row["ssim"] for row in table if "ssim" in row]))
+    bins = {
+        "all": {"count": 6, "ssim": {"mean": mean}},
+        "0.0-0.2": {"count": 2, "ssim": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}},
+        "0.2-0.4": {"count": 4, "ssim": {"mean": mean}, "baseline_ssim": {"mean": mean}},
+    }
+    files = {
+        "metrics/scores.csv": text.getvalue(),
+        "metrics/quality.json": json.dumps({"count": 5, "failed": 1, "ssim": {"mean": mean}}),
+        "metrics/by_hole.json": json.dumps(bins),
+        "data/ratings.csv": "rater,id,run,criterion,value,note\n",
+    }
+    for name, content in files.items():
+        records.write_atomic(folder / name, content.encode())
