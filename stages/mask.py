@@ -67,7 +67,9 @@ def draw(
     rng = np.random.default_rng(records.seed(settings.seed, "mask", row["id"]))
     try:
         if settings.shape == "files":
-            mask = files.load(path, height, width, settings.hole)
+            # Aligned photographs were turned and cropped in a way that a mask cannot follow.
+            original = None if "crop" in photo else tuple(photo["original_size"])
+            mask = files.load(path, height, width, settings.hole, original)
         else:
             ratio = settings.ratio
             if isinstance(ratio, list):

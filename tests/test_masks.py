@@ -165,3 +165,14 @@ def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(ValueError, match="torn.png"):
         files.load(tmp_path / "torn.png", 40, 60, "white")
+
+
+def test_a_mask_at_the_size_of_the_original_goes_the_way_of_its_photograph(tmp_path):
+    drawn = np.zeros((40, 60), np.uint8)
+    drawn[:, :10] = 255  # left of the centre square, cut away with the photograph
+    drawn[17, 31] = 255  # one pixel, which must not get lost
+    Image.fromarray(drawn).save(tmp_path / "a.png")
+    mask = files.load(tmp_path / "a.png", 10, 10, "white", original_size=(60, 40))
+    assert np.argwhere(mask).tolist() == [[4, 5]]
+    with pytest.raises(ValueError, match="mask is 60×40, its image 10×10 or 61×40"):
+        files.load(tmp_path / "a.png", 10, 10, "white", original_size=(61, 40))

@@ -31,12 +31,20 @@ def find(folder: Path, name: str) -> list[Path]:
     )
 
 
-def load(path: Path | None, height: int, width: int, hole: str) -> np.ndarray:
+def load(
+    path: Path | None,
+    height: int,
+    width: int,
+    hole: str,
+    original_size: tuple[int, int] | None = None,
+) -> np.ndarray:
     """A mask as bool height×width, True = hole.
 
-    `hole` states the polarity: white or black marks the hole. Nothing is resized and nothing is
-    guessed. Raises ValueError, naming the file, when it is missing (None), no image, of another
-    size, grey (more than 1% of the pixels between 63 and 192), or marks nothing or everything.
+    `hole` states the polarity, white or black: nothing is guessed. A mask may also have the
+    `original_size` (width, height) of a photograph that was cropped to its centre and resized
+    to height×width: then it goes the same way, and a pixel that the hole touches is hole. Raises
+    ValueError, naming the file, when it is missing (None), no image, of another size, grey (more
+    than 1% of the pixels between 63 and 192), or marks nothing or everything.
     """
     if path is None:
         raise ValueError("no mask in mask.folder; name it <image>.png or <image>_mask.png")
@@ -47,16 +55,28 @@ def load(path: Path | None, height: int, width: int, hole: str) -> np.ndarray:
             values = np.asarray(picture.convert("L"))
     except OSError as error:
         raise ValueError(f"{path}: not a readable image ({error}); save the mask as PNG") from None
-    if values.shape != (height, width):
+    sizes = {(width, height), original_size} - {None}
+    if values.shape[::-1] not in sizes:
+        allowed = " or ".join(f"{wide}×{tall}" for wide, tall in sorted(sizes))
         raise ValueError(
-            f"{path}: mask is {values.shape[1]}×{values.shape[0]}, its image {width}×{height} "
+            f"{path}: mask is {values.shape[1]}×{values.shape[0]}, its image {allowed} "
             "(width×height); save the mask at the image's size"
         )
     grey = float(((values > BLACK) & (values < WHITE)).mean())
     if grey > MAX_GREY_SHARE:
         raise ValueError(f"{path}: {grey:.0%} of the mask is grey; make it black and white only")
     mask = (values >= 128) == (hole == "white")
+    if mask.shape != (height, width):
+        mask = _fit(mask, height, width)
     if not mask.any() or mask.all():
         state = "whole image" if mask.all() else "nothing"
         raise ValueError(f"{path}: the hole is {state} (mask.hole is {hole}); check mask.hole")
     return mask
+
+
+def _fit(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The centre square of a mask, resized; any share of hole makes a pixel hole."""
+    side = min(mask.shape)
+    top, left = ((length - side) // 2 for length in mask.shape)
+    square = Image.fromarray(mask[top : top + side, left : left + side]).convert("F")
+    return np.asarray(square.resize((width, height), Image.Resampling.BOX)) > 0
