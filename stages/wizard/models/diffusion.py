@@ -251,6 +251,11 @@ def _locate(model: str, revision: str | None, variant: str | None) -> Path:
         )
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
+        if "safetensors" in reason and not variant:
+            raise BadSetting(
+                f"inpaint.model = {model}: has no safetensors under their plain names, and nothing "
+                "else is loaded; try inpaint.variant: fp16, or convert it with save_pretrained"
+            ) from None
         pinned = f" --revision {revision}" if revision else ""
         raise BadSetting(
             f"inpaint.model = {model}: no such folder, and the Hub does not give it ({reason}). "
