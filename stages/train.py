@@ -10,8 +10,9 @@
 In this order, `refine` and `denoiser` also side by side: both rest on the frozen encoder alone.
 Each goes on from its last checkpoint in .work/train, at most three minutes old, and with more
 `steps` in params.yaml it continues a finished run. `export` may be called at any time. Losses
-are kept in .work/train/<command>.jsonl. A correct run reaches 28 dB in the autoencoder's round
-trip, and a denoiser loss that falls quickly for 500 steps and slowly ever after.
+are kept in .work/train/<command>.jsonl, sheets of what the denoiser paints by then in
+.work/train/sheets. A correct run reaches 28 dB in the autoencoder's round trip, and a denoiser
+loss that falls quickly for 500 steps and slowly ever after.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +32,8 @@ from wizard.console import BadSetting, progress
 
 WORK = Path(".work/train")
 MODEL = Path("data/models/face-tiny")
-COMMANDS = ("autoencoder", "refine", "denoiser", "export", "ablation", "validate")
 AVERAGED_STEPS = 20
+PREVIEW_STEPS = 250
 
 # Losses that each arm of the ablation does without.
 ARMS = {
@@ -79,18 +81,28 @@ def denoiser(settings: params.Params, photos: list[Path]) -> None:
     from wizard.training import denoiser as room
     from wizard.training import networks, people
 
-    training, _ = people.read(photos, settings.train.size)
+    training, faces = people.read(photos, settings.train.size)
     captions = people.captions(training.images)
     tokenizer = networks.tokenizer(captions, WORK / "tokenizer")
     vae = trained_autoencoder(settings, "autoencoder").to(device())
     latents = room.Latents(vae, training.images, device())
     nets = fresh_denoiser(settings, tokenizer)
     rest = (tokenizer, networks.scheduler(), latents, captions * 2)
-    run("denoiser", room.train, *nets, *rest, settings.denoiser, settings.train.seed)
+    every = partial(preview, settings, faces)
+    run("denoiser", room.train, *nets, *rest, settings.denoiser, settings.train.seed, every=every)
 
 
 def export(settings: params.Params, photos: list[Path]) -> None:
-    """The last checkpoints as a folder for diffusers; a refined decoder if there is one."""
+    """The last checkpoints as the folder of the embedded model."""
+    step = write_model(settings, MODEL)
+    print(f"{MODEL}: written from step {step} of the denoiser")
+
+
+def write_model(settings: params.Params, folder: Path) -> int:
+    """The last checkpoints as a folder for diffusers, the decoder refined if there is such a one.
+
+    Returns the denoiser's step.
+    """
     from transformers import CLIPTokenizer
 
     from wizard.training import denoiser as room
@@ -103,8 +115,22 @@ def export(settings: params.Params, photos: list[Path]) -> None:
     state = checkpoint_of("denoiser")
     room.restore(state, vae, unet, text_encoder)
     parts = {"vae": vae, "unet": unet, "text_encoder": text_encoder, "tokenizer": tokenizer}
-    networks.write(MODEL, parts | {"scheduler": networks.scheduler()})
-    print(f"{MODEL}: denoiser of step {state['step']}, decoder {'' if refined else 'not '}refined")
+    networks.write(folder, parts | {"scheduler": networks.scheduler()})
+    return state["step"]
+
+
+def preview(settings: params.Params, faces) -> None:
+    """A sheet of fillings by the last checkpoint, beside those of earlier ones."""
+    from wizard.training import people, pictures, validation
+
+    if (WORK / "denoiser.pt").is_file():
+        step = write_model(settings, WORK / "preview")
+        few = people.Faces(faces.names[:8], faces.images[:8])
+        holes = validation.holes("rectangles", few.names, settings.train.size, settings.train.seed)
+        model = load_model(settings.inpaint, WORK / "preview")
+        rows = [few.images, paint(model, settings.inpaint.prefill, few, holes)]
+        sheet = pictures.jpeg(pictures.grid(rows))
+        records.write_atomic(WORK / "sheets" / f"{step:06d}.jpg", sheet)
 
 
 def ablation(settings: params.Params, photos: list[Path]) -> None:
@@ -139,7 +165,7 @@ def validate(settings: params.Params, photos: list[Path]) -> None:
     training, faces = people.read(photos, settings.train.size)
     tables = {kind: compare(settings, faces, kind) for kind in validation.KINDS}
     sampler = measure_sampler(settings, faces)
-    losses = {name: read_curve(name) for name in COMMANDS[:3]}
+    losses = {name: read_curve(name) for name in ("autoencoder", "refine", "denoiser")}
     blocks = ("train", "autoencoder", "refine", "denoiser", "inpaint")
     facts = {
         "settings": {name: getattr(settings, name).model_dump() for name in blocks},
@@ -215,14 +241,14 @@ def measure_sampler(settings: params.Params, faces) -> list[dict]:
     return curve
 
 
-def load_model(block: params.Inpaint):
-    """The exported folder as a backend with these settings."""
+def load_model(block: params.Inpaint, folder: Path = MODEL):
+    """An exported folder as a backend with these settings."""
     from wizard import models
 
     call = ("prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "strength")
     return models.load(
         "diffusers",
-        model=str(MODEL),
+        model=str(folder),
         revision=None,
         variant=None,
         scheduler=None,
@@ -278,8 +304,12 @@ def write_json(path: Path, content: dict) -> None:
     records.write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def run(name: str, train: Callable, *arguments) -> None:
-    """Train from the last checkpoint to the end, keeping the mean loss of every 20 steps."""
+def run(name: str, train: Callable, *arguments, every: Callable = lambda: None) -> None:
+    """Train from the last checkpoint to the end, keeping the mean loss of every 20 steps.
+
+    The last two of `arguments` are the settings of the command and the seed. `every` is called
+    each 250 steps.
+    """
     from wizard.training import checkpoint
 
     path = WORK / f"{name}.pt"
@@ -289,11 +319,13 @@ def run(name: str, train: Callable, *arguments) -> None:
     left = settings.steps - checkpoint.step(path)
     WORK.mkdir(parents=True, exist_ok=True)
     with open(WORK / f"{name}.jsonl", "a", encoding="utf-8") as log:
-        for _ in progress(steps, left, name, unit="step"):
+        for step in progress(steps, left, name, unit="step"):
             if len(rows) == AVERAGED_STEPS:
                 log.write(json.dumps(mean_row(rows)) + "\n")
                 log.flush()
                 rows.clear()
+            if (step + 1) % PREVIEW_STEPS == 0:
+                every()
 
 
 def mean_row(rows: list[dict]) -> dict:
@@ -349,6 +381,12 @@ def fresh_denoiser(settings: params.Params, tokenizer):
     return unet, networks.text_encoder(tokenizer)
 
 
+COMMANDS = {
+    command.__name__: command
+    for command in (autoencoder, refine, denoiser, export, ablation, validate)
+}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -361,7 +399,7 @@ def main() -> int:
         parser.error("--photos: give the folders of face photographs")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        globals()[arguments.command](params.load(arguments.params), arguments.photos)
+        COMMANDS[arguments.command](params.load(arguments.params), arguments.photos)
     except (ValueError, OSError) as error:
         print(f"train.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2 if isinstance(error, BadSetting) else 1
