@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import shutil
 
 import pytest
 import small_project
@@ -27,11 +26,9 @@ def address(tmp_path_factory):
     return (folder / "metrics/review/index.html").as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.fail("Chromium is missing: apt-get install chromium")
+@pytest.fixture
+def browser(program):
+    chromium = program("chromium", "chromium")
     with sync_playwright() as driver:
         # A container's root may not use the sandbox; the only page opened is our own.
         opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
