@@ -56,6 +56,7 @@ class Job:
     image: np.ndarray | None = None
     mask: np.ndarray | None = None
     painted: np.ndarray | ValueError | None = None
+    kept: bool = False
 
 
 def main(params_path: Path) -> None:
@@ -135,10 +136,13 @@ def prepare(job: Job, run: Run, journal: records.Journal) -> Job:
         seed=job.seed,
         **run.decides,
     )
-    kept = journal.get(key)
-    painted = images.decode(kept, max_pixels=2**40)[0] if kept else None
+    try:
+        painted, _ = images.decode(journal.get(key) or b"", max_pixels=2**40)
+    except ValueError:  # not there, or damaged: paint it again
+        painted = None
     image, mask = images.load(job.image_path), images.load_mask(job.mask_path)
-    return replace(job, key=key, image=image, mask=mask, painted=painted)
+    kept = painted is not None
+    return replace(job, key=key, image=image, mask=mask, painted=painted, kept=kept)
 
 
 class Painter:
@@ -153,7 +157,7 @@ class Painter:
         """Pass on what is painted already, and the others as soon as a batch of them is full."""
         waiting: list[Job] = []
         for job in jobs:
-            if job.painted is not None:
+            if job.kept:
                 self.reused += 1
                 yield job
                 continue
@@ -178,7 +182,7 @@ def publish(
     """Keep the painting, write the result; the manifest rows of both."""
     if isinstance(job.painted, ValueError):
         return [job.row | {"status": records.FAILED, "error": str(job.painted)}]
-    if journal.get(job.key) is None:
+    if not job.kept:
         journal.put(job.key, images.encode(job.painted))
     outputs = {run.name: paste(job.image, job.painted, job.mask)}
     if run.raw:

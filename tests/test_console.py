@@ -1,0 +1,108 @@
+"""What a person sees: progress, one-line errors, exit codes."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from wizard import console
+
+SCRIPT = """
+'''A stage that does what its first argument says.'''
+import sys, time
+from wizard import console
+def main(params):
+    what = str(params)
+    if what == "work":
+        for _ in console.progress(range(40), 40, "inpaint"):
+            time.sleep(0.01)
+    if what == "setting":
+        raise console.BadSetting("params.yaml: mask.ratio = 2:\\n  allowed: less")
+    if what == "disk":
+        raise OSError(28, "No space left on device", "data/x.png")
+    if what == "sleep":
+        print("ready", flush=True)
+        time.sleep(60)
+console.stage(main, __doc__)
+"""
+
+
+@pytest.fixture
+def script(tmp_path) -> Path:
+    path = tmp_path / "stage.py"
+    path.write_text(SCRIPT.lstrip())
+    return path
+
+
+def run(script: Path, what: str, **options) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": "stages"}
+    command = [sys.executable, script, "--params", what]
+    return subprocess.run(command, env=environment, text=True, **options)
+
+
+def test_a_terminal_shows_done_total_average_and_remaining(script):
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 100))
+    run(script, "work", stderr=follower, check=True)
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(leader, 65536)
+        except OSError:  # how Linux says that the other side is closed
+            break
+    last = shown.decode().strip().split("\r")[-1]
+    assert last.startswith("inpaint: 100%") and "40/40" in last
+    assert "s/image" in last and "<00:00" in last
+
+
+def test_a_log_gets_one_plain_line(script):
+    answer = run(script, "work", stderr=subprocess.PIPE, check=True)
+    assert answer.stderr.count("\n") == 1 and "\r" not in answer.stderr
+    assert answer.stderr.startswith("inpaint: 40 images in ") and "s/image" in answer.stderr
+
+
+def test_a_long_run_tells_a_log_how_far_it_is(capsys, monkeypatch):
+    clock = iter(range(0, 10_000, 4))
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    assert list(console.progress(range(6), 6, "inpaint")) == list(range(6))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "inpaint: 3/6 images, 4.00 s/image, 12 s left"
+    assert lines[-1].startswith("inpaint: 6 images in 28.0 s")
+
+
+@pytest.mark.parametrize(("what", "code"), [("setting", 2), ("disk", 1)])
+def test_an_error_is_one_line_and_an_exit_code(script, what, code):
+    answer = run(script, what, stderr=subprocess.PIPE)
+    assert answer.returncode == code
+    assert answer.stderr.count("\n") == 1 and answer.stderr.startswith("stage.py: ")
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_stage_never_exits_0(script, signum, code):
+    environment = os.environ | {"PYTHONPATH": "stages"}
+    command = [sys.executable, script, "--params", "sleep"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        child.stdout.readline()
+        time.sleep(0.1)
+        child.send_signal(signum)
+        child.stderr.read()
+    assert child.returncode == code
+
+
+def test_failures_are_told_and_counted(capsys):
+    rows = [{"id": f"p{n}", "status": "failed", "error": "broken"} for n in range(25)]
+    console.report_failures(rows, max_failures=25)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "failed: p0: broken" and told[-1].startswith("… and 5 more")
+    with pytest.raises(console.TooManyFailures, match="25 failed, runtime.max_failures allows 24"):
+        console.report_failures(rows, max_failures=24)
