@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def program():
     """Path of a system program; without it the test is skipped, or fails where CI forbids that."""
 
