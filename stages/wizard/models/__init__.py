@@ -14,9 +14,14 @@ A backend is an object with
 """
 
 import hashlib
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+
+# Threads that wait for each other by spinning slow a run down several times as soon as anything
+# else uses a core. OpenMP reads this when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 BACKENDS = {
     "diffusers": "wizard.models.diffusion",
