@@ -24,7 +24,7 @@ BAD = [
     ("strength: 0.9", "strength: .nan", "inpaint.strength = nan: allowed: a number > 0, ≤ 1"),
     ('negative_prompt: ""', "negative_prompt: blurry", "has no effect at guidance_scale"),
     ("batch_size: 8", "batch_size: 0", "runtime.batch_size = 0: allowed: a whole number ≥ 1"),
-    ("device: auto", "device: gpu", "runtime.device = 'gpu': allowed: text matching"),
+    ("device: auto", "device: gpu", "runtime.device = 'gpu': allowed: auto, cpu, mps, cuda or"),
     ("mask:", "masc:", "masc: unknown key; allowed: fetch, mask, inpaint"),
     ("seed: 42", "seed: 42\n  seed: 43", "key 'seed' given twice"),
     ("seed: 42", "seed: !!python/object/apply:os.getcwd []", "not valid YAML"),

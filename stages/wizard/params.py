@@ -121,7 +121,7 @@ class Plot(Block):
 
 
 class Runtime(Block):
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    device: Literal["auto", "cpu", "mps", "cuda"] | Annotated[str, Field(pattern=r"^cuda:\d+$")]
     dtype: Literal["auto", "float32", "float16", "bfloat16"]
     batch_size: Annotated[int, Field(ge=1, le=1024)]
     workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
