@@ -29,10 +29,11 @@ class Latents:
     def __init__(self, vae: AutoencoderKL, images: np.ndarray, device: str, batch: int = 8):
         self.images = np.concatenate([images, images[:, :, ::-1]])
         self._vae, self._device = vae, device
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
             parts = [
                 vae.encode(to_tensor(self.images[start : start + batch]).to(device))
                 .latent_dist.mode()
+                .float()
                 .cpu()
                 for start in range(0, len(self.images), batch)
             ]
