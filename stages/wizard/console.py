@@ -33,6 +33,8 @@ def stage(main: Callable[[Path], None], doc: str) -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A shell starts background jobs with this signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main(arguments.params)
     except BadSetting as error:
