@@ -294,3 +294,21 @@ def test_means_leave_out_what_has_no_value():
         "count": 2, "hole_psnr": 15.0, "hole_ssim": 0.6, "hole_sharpness": 1.0,
     }  # fmt: skip
     assert list(validation.by_fraction(rows)) == ["0-0.25", "0.7-1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["export"], 1, "run train.py autoencoder first"),
+        (["denoiser"], 2, "--photos"),
+        (["sharpen"], 2, "autoencoder, refine, denoiser, export"),
+        (["autoencoder", "--photos", "nowhere"], 1, "nowhere: no photographs"),
+    ],
+)
+def test_the_script_tells_in_a_line_what_is_missing(tmp_path, arguments, code, told):
+    root = Path(__file__).parents[1]
+    command = [sys.executable, root / "stages" / "train.py", *arguments]
+    command += ["--params", root / "params.yaml"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == code
+    assert told in ended.stderr.replace("'", "").splitlines()[-1]
