@@ -65,7 +65,10 @@ def curves(losses: dict[str, list[dict]], sampler: list[dict]) -> bytes:
             axis.plot(
                 *zip(*points, strict=True), marker="o", ms=3, lw=1, label=f"{start}, g {guidance:g}"
             )
+        counts = sorted({row["steps"] for row in sampler})
         axis.set(xlabel="num_inference_steps", ylabel=label, xscale="log")
+        axis.set_xticks(counts, labels=[str(count) for count in counts])
+        axis.minorticks_off()
     axes[1][0].legend(frameon=False, fontsize=7)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
