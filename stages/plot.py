@@ -12,6 +12,7 @@ metrics/by_hole.json and metrics/quality.json; writes
 
 import csv
 import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,16 +108,16 @@ def draw_figures(rows: list[dict], good: list[dict], album: Album, dpi: int) -> 
 
 
 def examples(good: list[dict], album: Album) -> list[dict]:
-    """The worst, the median and the best result by the headline metric."""
+    """The worst, the median and the best result by the headline metric, as far as they differ."""
     name = scores.headline(good)
     ranked = scores.badness(good, name)
-    places = {"Worst": 0, "Median": len(ranked) // 2, "Best": len(ranked) - 1}
-    label = scores.metric(name).label
+    places = {len(ranked) // 2: "Median", len(ranked) - 1: "Best", 0: "Worst"}
+    label = textwrap.fill(scores.metric(name).label, 24)
     return [
         {"title": f"{place}\n{label} {ranked[index][name]:.3f}"}
         | album.views(ranked[index])
         | {"mask": images.load_mask(DATA / album.holes[ranked[index]["id"]]["file"])}
-        for place, index in places.items()
+        for index, place in sorted(places.items())
     ]
 
 

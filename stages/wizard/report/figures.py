@@ -239,7 +239,7 @@ def comparison(examples: Sequence[dict], dpi: int) -> bytes:
             "Masked": masked(example["original"], example["mask"]),
             "Model": example["model"],
             "Baseline": example.get("baseline"),
-            "Difference from the original": error_map(example["original"], example["model"]),
+            "Difference": error_map(example["original"], example["model"]),
         }
         for axis, view in zip(line, views.values(), strict=True):
             if view is not None:
@@ -251,7 +251,7 @@ def comparison(examples: Sequence[dict], dpi: int) -> bytes:
         axis.set_title(title)
     scale = ScalarMappable(Normalize(0, ERROR_RANGE), colormaps["magma"])
     figure.colorbar(
-        scale, ax=axes[:, -1], label="Absolute difference (levels of 255)", extend="max"
+        scale, ax=axes[:, -1], label="Absolute difference\n(levels of 255)", extend="max"
     )
     return _png(figure, dpi)
 
