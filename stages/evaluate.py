@@ -61,18 +61,17 @@ def main(params_path: Path) -> None:
     scored = local.run(work, holes, runtime.workers)
     rows = [row for rows in progress(scored, len(holes), "evaluate", "hole") for row in rows]
 
-    good = records.usable(rows)
-    lost = sum(row["status"] != records.OK for row in photographs) + len(rows) - len(good)
+    lost = sum(row["status"] != records.OK for row in photographs)
     draws = {"resamples": settings.bootstrap, "seed": records.seed(settings.seed, "evaluate", "")}
-    quality = summary.quality(good, lost, settings.ssim_target, **draws)
-    image_of = {row["id"]: row["image"] for row in good}
-    records.write_atomic(METRICS / "scores.csv", to_csv(rows))
-    write_json("quality", quality)
-    write_json("by_hole", summary.by_hole(good, settings.hole_bins, **draws))
+    quality = publish(rows, lost, {}, settings, draws)
+    image_of = {row["id"]: row["image"] for row in records.usable(rows)}
     write_json("ratings", ratings.summarise(opinions, image_of, **draws))
-    if settings.learned and good:
-        quality["learned"] = measure_learned(everything, holes, good)
-        write_json("quality", quality)
+    if settings.learned and quality["count"]:
+        figures = {}
+        try:
+            measure_learned(everything, holes, records.usable(rows), runs, figures)
+        finally:  # keep what was measured before weights turned out to be missing
+            quality = publish(rows, lost, figures, settings, draws)
     print(summary.table(quality))
     report_failures(rows, runtime.max_failures)
 
@@ -137,26 +136,47 @@ def rounded(value: float) -> float:
     return round(float(value), DECIMALS) + 0.0  # no negative zero
 
 
-def measure_learned(everything: params.Params, holes: list[Hole], rows: list[dict]) -> dict:
-    """The figures of pretrained networks for the model's results and the baseline's."""
+def publish(
+    rows: list[dict], lost: int, figures: dict, settings: params.Evaluate, draws: dict
+) -> dict:
+    """Write scores.csv, quality.json and by_hole.json; ``figures`` are those of no single row."""
+    good = records.usable(rows)
+    quality = summary.quality(good, lost + len(rows) - len(good), settings.ssim_target, **draws)
+    for name, figure in figures.items():
+        place, _, metric = name.partition("_")
+        quality.setdefault(place, {})[metric] = figure
+    records.write_atomic(METRICS / "scores.csv", to_csv(rows))
+    write_json("quality", quality)
+    write_json("by_hole", summary.by_hole(good, settings.hole_bins, **draws))
+    return quality
+
+
+def measure_learned(
+    everything: params.Params, holes: list[Hole], rows: list[dict], runs: list[str], figures: dict
+) -> None:
+    """Ask pretrained networks: columns are added to the rows, what is of no row to ``figures``."""
     from wizard.metrics import learned
 
     settings, runtime = everything.evaluate, everything.runtime
+    setup = learned.Setup(
+        prompt=everything.inpaint.prompt,
+        dino=settings.dino,
+        clip=settings.clip,
+        device=runtime.device,
+        batch=runtime.batch_size,
+    )
     hole_of = {hole.row["id"]: hole for hole in holes}
     fills = [(hole_of[row["id"]], row["sample"]) for row in rows]
-    return learned.measure(
-        settings.learned,
-        [hole.photograph for hole, _ in fills],
-        {
-            run: [DATA / hole.fill(run, sample)["file"] for hole, sample in fills]
-            for run in ("model", "baseline")
-        },
-        everything.inpaint.prompt,
-        {"dino": settings.dino, "clip": settings.clip},
-        runtime.device,
-        runtime.batch_size,
-        records.seed(settings.seed, "evaluate", "learned"),
-    )
+    originals = [hole.photograph for hole, _ in fills]
+    results = {
+        run: [DATA / hole.fill(run, sample)["file"] for hole, sample in fills] for run in runs
+    }
+    for name, values in learned.score(settings.learned, originals, results, setup):
+        for row, value in zip(rows, values, strict=True):
+            row[name] = None if value is None else rounded(value)
+    seed = records.seed(settings.seed, "evaluate", "learned")
+    figures["learned_count"] = len(rows)
+    figures.update(learned.compare(settings.learned, originals, results, setup, seed))
 
 
 def to_csv(rows: list[dict]) -> bytes:

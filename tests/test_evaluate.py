@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -309,7 +310,7 @@ def test_ratings_are_summarised(workplace):
     assert ratings["raters"] == 2 and ratings["unknown"] == 1
 
 
-def test_pretrained_networks_measure_when_asked(workplace, capsys):
+def test_pretrained_networks_compare_all_results_when_asked(workplace, capsys):
     from transformers import Dinov2Config, Dinov2Model
 
     tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 28}
@@ -317,18 +318,70 @@ def test_pretrained_networks_measure_when_asked(workplace, capsys):
     place = workplace()
     place.settings["evaluate"] |= {"learned": ["fd", "kd"], "dino": "dino"}
     _, quality = place.run()
-    assert quality["learned"].keys() == {"count", "fd", "kd", "baseline_fd", "baseline_kd"}
+    assert quality["learned"].keys() == {"count", "fd", "kd"}
     assert quality["learned"]["count"] == 6
-    assert "N = 6 results: fewer than 2048" in capsys.readouterr().out
+    assert {"learned_fd", "learned_kd"} <= quality["baseline"].keys()
+    printed = capsys.readouterr().out
+    assert f"{quality['baseline']['learned_fd']:.3f}" in printed
+    assert "FD of N = 6 results: fewer than 2048" in printed
 
 
-def test_missing_weights_lose_no_other_figure(workplace, monkeypatch):
+@pytest.fixture
+def lpips_weights(tmp_path, monkeypatch):
+    """Random numbers in place of the published files of LPIPS."""
+    import torch
+
+    from wizard.metrics import perceptual
+
+    torch.manual_seed(0)
+    folder = tmp_path / "torch/hub/checkpoints"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    network = perceptual.Lpips()
+    alexnet = {f"features.{name}": one for name, one in network.features.state_dict().items()}
+    heads = {
+        f"lin{number}.model.1.weight": torch.ones(1, *weights.shape)
+        for number, weights in enumerate(network.channel_weights)
+    }
+    for name, tensors in (("ALEXNET", alexnet), ("CHANNEL_WEIGHTS", heads)):
+        path = folder / getattr(perceptual, name).name
+        torch.save(tensors, path)
+        digest = records.file_sha256(path)
+        monkeypatch.setattr(perceptual, name, replace(getattr(perceptual, name), sha256=digest))
+
+
+def test_what_a_network_says_of_a_result_is_a_column_like_any_other(workplace, lpips_weights):
+    from wizard.metrics import networks, perceptual
+
+    place = workplace(photographs=7)
+    place.settings["evaluate"]["learned"] = ["lpips"]
+    place.settings["runtime"]["max_failures"] = 1
+    place.results[2] = place.results[2] | {"status": "failed", "error": "NaN in the result"}
+    rows, quality = place.run()
+    good = [row for row in rows if row["status"] == "ok"]
+    assert len(good) == 13 and rows[1]["learned_lpips"] == ""
+    setup = networks.Setup("", "", "", "cpu", 1)
+    for row in good[::5]:
+        original = images.load(f"data/images/{row['image']}.png")
+        for run, column in (("model", "learned_lpips"), ("baseline", "baseline_learned_lpips")):
+            result = images.load(f"data/inpainted/{run}/{row['id']}_0.png")
+            (expected,) = perceptual.score([original], [result], setup)
+            assert float(row[column]) == pytest.approx(expected, abs=1e-5)
+    figures = quality["learned"]
+    assert figures["lpips_low"] < figures["lpips"] < figures["lpips_high"]
+    assert quality["baseline"]["learned_lpips"] > figures["lpips"]
+    assert place.read("by_hole")["all"]["learned_lpips"]["mean"] == figures["lpips"]
+
+
+def test_missing_weights_lose_no_other_figure(workplace, monkeypatch, lpips_weights):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     place = workplace()
-    place.settings["evaluate"] |= {"learned": ["fd"], "dino": "nobody/nothing"}
+    place.settings["evaluate"] |= {"learned": ["fd", "lpips"], "dino": "nobody/nothing"}
     with pytest.raises(ValueError, match="hf download nobody/nothing"):
         place.run()
-    assert place.read("quality")["count"] == 6 and Path("metrics/ratings.json").is_file()
+    quality = place.read("quality")
+    assert quality["count"] == 6 and Path("metrics/ratings.json").is_file()
+    assert quality["learned"]["lpips"] > 0 and "fd" not in quality["learned"]
 
 
 def test_it_prints_the_main_figures(workplace, capsys):

@@ -12,8 +12,8 @@ from skimage.color import rgb2gray
 from skimage.data import astronaut
 from skimage.metrics import structural_similarity
 
-from wizard import images, metrics
-from wizard.metrics import colour, distances, learned, pixel, ratings, seam, sharpness, summary
+from wizard import metrics
+from wizard.metrics import colour, distances, pixel, ratings, seam, sharpness, summary
 from wizard.metrics.diversity import diversity
 from wizard.metrics.intervals import MIN_IMAGES, binomial, bootstrap_means
 
@@ -415,85 +415,6 @@ class TestDistances:
         same = distances.discrimination(real, rng.normal(size=(2000, 3)))
         assert far == (0, 0)
         assert same == (pytest.approx(0.5, abs=0.05), pytest.approx(0.5, abs=0.05))
-
-
-@pytest.fixture(scope="module")
-def networks_by(tmp_path_factory):
-    """Networks of the real classes at tiny size, with random weights."""
-    import torch
-    from transformers import (
-        CLIPConfig,
-        CLIPModel,
-        CLIPTokenizer,
-        Dinov2Config,
-        Dinov2Model,
-    )
-
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("networks")
-    tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    Dinov2Model(Dinov2Config(**tiny, image_size=28)).save_pretrained(folder / "dino")
-    words = ["<|startoftext|>", "<|endoftext|>", *(f"{one}</w>" for one in "abc")]
-    words = {word: number for number, word in enumerate([*words, "a", "b", "c"])}
-    CLIPTokenizer(vocab=words, merges=[]).save_pretrained(folder / "clip")
-    tiny["intermediate_size"] = 16
-    text = {"vocab_size": len(words), "max_position_embeddings": 8}
-    text |= {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
-    vision = {"image_size": 32, "patch_size": 16}
-    config = CLIPConfig(text_config=tiny | text, vision_config=tiny | vision, projection_dim=8)
-    CLIPModel(config).save_pretrained(folder / "clip")
-    return {"dino": str(folder / "dino"), "clip": str(folder / "clip")}
-
-
-class TestLearned:
-    """The way to each figure; random weights say nothing about the figures themselves."""
-
-    @pytest.fixture
-    def pictures(self, tmp_path):
-        originals, results = [], []
-        for number in range(6):
-            image = astronaut()[10 * number :][:64, 180:244]
-            for name, pixels in (("real", image), ("made", noisy(image, box(64), 60))):
-                (tmp_path / f"{name}{number}.png").write_bytes(images.encode(pixels))
-            originals.append(tmp_path / f"real{number}.png")
-            results.append(tmp_path / f"made{number}.png")
-        return originals, results
-
-    def measure(self, names, originals, results, networks_by, batch=4):
-        return learned.measure(names, originals, results, "a b c", networks_by, "cpu", batch, 0)
-
-    def test_every_measure_reaches_its_key(self, pictures, networks_by):
-        originals, results = pictures
-        runs = {"model": results, "baseline": originals}
-        figures = self.measure(list(learned.NAMES), originals, runs, networks_by)
-        own = {"fd", "kd", "p_ids", "u_ids", "clip"}
-        assert figures.keys() == {"count"} | own | {f"baseline_{name}" for name in own}
-        assert figures["count"] == 6
-        assert figures["baseline_fd"] == 0 < figures["fd"]
-
-    def test_batches_change_no_figure(self, pictures, networks_by):
-        originals, results = pictures
-        one, many = (
-            self.measure(["fd", "clip"], originals, {"model": results}, networks_by, batch)
-            for batch in (1, 4)
-        )
-        assert one == pytest.approx(many, abs=2e-5)
-
-    def test_a_photograph_with_several_holes_is_one_photograph_of_the_real_set(
-        self, pictures, networks_by
-    ):
-        originals, results = pictures
-        once = self.measure(["fd"], originals, {"model": originals}, networks_by)
-        again = [*originals, *originals[:3]]
-        twice = self.measure(["fd"], again, {"model": originals}, networks_by)
-        assert once["fd"] == twice["fd"] == 0
-
-    def test_missing_weights_are_one_line_that_says_how_to_fetch_them(self, pictures, monkeypatch):
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        originals, results = pictures
-        with pytest.raises(ValueError, match="hf download nobody/nothing") as caught:
-            self.measure(["fd"], originals, {"model": results}, {"dino": "nobody/nothing"})
-        assert "\n" not in str(caught.value)
 
 
 class TestAgreement:

@@ -14,18 +14,15 @@ def frechet(real: np.ndarray, made: np.ndarray) -> float:
     estimate is biased upwards, strongly so when N or M is not far above D.
     """
     difference = real.mean(axis=0) - made.mean(axis=0)
-    covariance_real, covariance_made = (np.cov(one, rowvar=False, ddof=1) for one in (real, made))
-    root = _square_root(np.atleast_2d(covariance_real))
-    # (Σ₁Σ₂)^½ has the trace of the root of this symmetric matrix, which stays real.
-    between = np.linalg.eigvalsh(root @ np.atleast_2d(covariance_made) @ root)
-    spread = np.trace(np.atleast_2d(covariance_real)) + np.trace(np.atleast_2d(covariance_made))
-    shared = np.sqrt(between.clip(min=0)).sum()
+    # With Σ = RᵀR, (Σ₁Σ₂)^½ has the trace of the singular values of R₁R₂ᵀ: no matrix is rooted,
+    # and with fewer images than dimensions R has but a row an image.
+    root_real, root_made = (
+        np.linalg.qr(one - one.mean(axis=0), mode="r") / np.sqrt(len(one) - 1)
+        for one in (real, made)
+    )
+    spread = (root_real**2).sum() + (root_made**2).sum()
+    shared = np.linalg.svd(root_real @ root_made.T, compute_uv=False).sum()
     return float(max(0.0, difference @ difference + spread - 2 * shared))
-
-
-def _square_root(matrix: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
 
 
 def kernel(real: np.ndarray, made: np.ndarray, seed: int) -> float:

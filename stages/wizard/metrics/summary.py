@@ -22,6 +22,15 @@ LABELS = {
     "edge_step": "step at the edge",
     "edge_colour": "colour jump at edge",
     "hole_sharpness_around": "sharpness to around",
+    "learned_lpips": "LPIPS (AlexNet)",
+    "learned_identity": "likeness of the face",
+    "learned_clip": "CLIP score",
+    "learned_fid": "FID",
+    "learned_kid": "KID",
+    "learned_p_ids": "P-IDS",
+    "learned_u_ids": "U-IDS",
+    "learned_fd": "FD (DINOv2)",
+    "learned_kd": "KD (DINOv2)",
 }
 RUNS = ("baseline", "roundtrip", "raw")
 DECIMALS = 5
@@ -56,7 +65,8 @@ def quality(
         summary["ssim"]["share_above_target"] = _rounded(above.mean())
     for name, mean in means.items():
         place, _, metric = name.partition("_")
-        if place in RUNS and (metric in MAIN or "ssim" not in means):
+        told = metric in MAIN or metric.startswith("learned_") or "ssim" not in means
+        if place in RUNS and told:
             summary.setdefault(place, {})[metric] = mean["mean"]
         elif metric and place not in RUNS:
             summary.setdefault(place, {}).update(_flat(metric, mean))
@@ -99,11 +109,12 @@ def table(quality: dict) -> str:
         if own is not None:
             cells = ("" if value is None else f"{value:.3f}" for value in values)
             lines.append(f"{label:22}" + "".join(f"{cell:>11}" for cell in cells))
-    if "fd" in quality.get("learned", {}):
+    distances = [name for name in ("fid", "fd") if name in quality.get("learned", {})]
+    if distances:
         count = quality["learned"]["count"]
-        line = f"Fréchet distance {quality['learned']['fd']:.2f} of N = {count} results"
+        line = f"{' and '.join(distances).upper()} of N = {count} results"
         if count < ENOUGH_FOR_FRECHET:
-            line += f": fewer than {ENOUGH_FOR_FRECHET} bias it upwards, read the kernel distance"
+            line += f": fewer than {ENOUGH_FOR_FRECHET} bias it upwards, read KID or KD instead"
         lines.append(line)
     lines.append(f"{quality['count']} results, {quality['failed']} failed")
     return "\n".join(lines)

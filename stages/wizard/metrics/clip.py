@@ -1,0 +1,41 @@
+"""CLIP score: how well the prompt describes the picture, from 0 upwards, higher is better.
+
+100·max(cosine, 0) of the embeddings of picture and prompt (Hessel et al. 2021, "CLIPScore",
+without their factor of 2.5). Weights are safetensors, and no code comes with them.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+import torch
+from transformers import CLIPModel, CLIPTokenizer
+
+from wizard.metrics import networks
+
+NORMAL = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+
+
+def score(
+    originals: Iterable[np.ndarray], results: Iterable[np.ndarray], setup: networks.Setup
+) -> list[float]:
+    """The CLIP score of each uint8 H×W×3 result; the originals do not matter.
+
+    Raises ValueError when the weights cannot be had.
+    """
+    network = networks.pretrained(CLIPModel, setup.clip, use_safetensors=True)
+    network.eval().to(setup.place)
+    tokens = networks.pretrained(CLIPTokenizer, setup.clip)(
+        setup.prompt,
+        return_tensors="pt",
+        truncation=True,
+        max_length=network.config.text_config.max_position_embeddings,
+    ).to(setup.place)
+    resize = partial(networks.to_side, side=network.config.vision_config.image_size)
+    values = []
+    with torch.inference_mode():
+        for pixels in networks.batches(results, setup.batch, NORMAL, resize):
+            both = network(**tokens, pixel_values=pixels.to(setup.place))
+            cosines = both.image_embeds @ both.text_embeds[0]
+            values += (100 * cosines.clamp(min=0)).tolist()
+    return values
