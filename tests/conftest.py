@@ -1,9 +1,12 @@
-"""What several test files need: system programs, and params.yaml at small size."""
+"""What several test files need: system programs, and one finished run of the whole pipeline."""
 
 import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
+from clones import ROOT, SMALL, commit, setting, sh
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +21,31 @@ def program():
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory) -> Path:
+    """The files of this repository, as they are now, committed in a repository of their own."""
+    folder = tmp_path_factory.mktemp("source") / "repo"
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.check_output(listing, cwd=ROOT, text=True).split("\0"):
+        if name and (ROOT / name).is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    for file in ("quality.json", "ratings.json", "speed.json"):
+        (folder / "metrics" / file).unlink(missing_ok=True)
+    for line, new in SMALL.items():
+        setting(folder, line, new if ":" in new else f"{line}: {new}")
+    sh(folder, "git", "init", "-q", "-b", "main")
+    commit(folder, "Start")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clone(source, tmp_path_factory) -> Path:
+    """A clone in which `dvc repro` has run once and everything is committed."""
+    folder = tmp_path_factory.mktemp("clone") / "repo"
+    sh(source, "git", "clone", "-q", str(source), str(folder))
+    sh(folder, "dvc", "repro")
+    commit(folder, "Run")
+    return folder

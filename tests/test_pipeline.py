@@ -1,97 +1,17 @@
 """The whole way as a user walks it: real DVC in fresh clones, at small size."""
 
 import csv
-import getpass
 import hashlib
 import json
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-import yaml
+from clones import outputs, setting, sh
 from PIL import Image
 
 from wizard import records
-
-ROOT = Path(__file__).parents[1]
-SMALL = {
-    "size": "64",
-    "per_image: auto": "per_image: 3",
-    "num_inference_steps": "2",
-    "strength": "1.0",
-    "review_images": "4",
-    "bootstrap": "200",
-}
-
-
-def sh(folder: Path, *command: str, check: bool = True) -> str:
-    """Run a command as a user in that folder would; its output, both streams."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_"))}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    environment |= {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert not check or done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-3000:]}"
-    return done.stdout
-
-
-def setting(folder: Path, line: str, new: str) -> None:
-    path = folder / "params.yaml"
-    text, count = re.subn(rf"^  {line}.*$", f"  {new}", path.read_text(), count=1, flags=re.M)
-    assert count == 1, line
-    path.write_text(text)
-
-
-def commit(folder: Path, message: str) -> None:
-    sh(folder, "git", "add", "-A")
-    sh(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", message)
-
-
-def outputs(folder: Path) -> dict[str, str]:
-    """Path → hash of every output in dvc.lock, except the timing."""
-    stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
-    outs = [out for stage in stages.values() for out in stage["outs"]]
-    return {out["path"]: out["md5"] for out in outs if out["path"] != "metrics/speed.json"}
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory) -> Path:
-    """The files of this repository, as they are now, committed in a repository of their own."""
-    folder = tmp_path_factory.mktemp("source") / "repo"
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.check_output(listing, cwd=ROOT, text=True).split("\0"):
-        if name and (ROOT / name).is_file() and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
-    for file in ("quality.json", "ratings.json", "speed.json"):
-        (folder / "metrics" / file).unlink(missing_ok=True)
-    for line, new in SMALL.items():
-        setting(folder, line, new if ":" in new else f"{line}: {new}")
-    sh(folder, "git", "init", "-q", "-b", "main")
-    commit(folder, "Start")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def clone(source, tmp_path_factory) -> Path:
-    """A clone in which `dvc repro` has run once and everything is committed."""
-    folder = tmp_path_factory.mktemp("clone") / "repo"
-    sh(source, "git", "clone", "-q", str(source), str(folder))
-    sh(folder, "dvc", "repro")
-    commit(folder, "Run")
-    return folder
 
 
 def test_one_command_makes_every_output(clone):
@@ -180,62 +100,6 @@ def test_experiments_run_and_queue(wider):
         for one in experiments
     }
     assert ratios == {0.1, 0.15, 0.2}
-
-
-def pull_into(folder: Path, url: str, clone: Path, *options: tuple[str, str]) -> None:
-    """Push from one clone and pull in another; nothing may be computed there."""
-    sh(clone, "dvc", "remote", "add", "--force", "--local", "--default", "store", url)
-    for name, value in options:
-        sh(clone, "dvc", "remote", "modify", "--local", "store", name, value)
-    sh(clone, "dvc", "push")
-    sh(clone, "git", "clone", "-q", str(clone), str(folder))
-    shutil.copyfile(clone / ".dvc" / "config.local", folder / ".dvc" / "config.local")
-    sh(folder, "dvc", "pull")
-    assert "Data and pipelines are up to date." in sh(folder, "dvc", "repro")
-    assert not (folder / ".work").exists()
-    for name in outputs(clone):
-        assert (folder / name).exists(), name
-
-
-def test_a_clone_pulls_everything_from_a_folder(clone, tmp_path):
-    pull_into(tmp_path / "other", str(tmp_path / "store"), clone)
-
-
-@pytest.mark.system
-def test_a_clone_pulls_everything_over_ssh(clone, tmp_path, program):
-    server = program("sshd", "openssh-server")
-    keygen = program("ssh-keygen", "openssh-client")
-    for name in ("host", "user"):
-        sh(tmp_path, keygen, "-q", "-t", "ed25519", "-N", "", "-f", name)
-    (tmp_path / "authorized").write_text((tmp_path / "user.pub").read_text())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (tmp_path / "config").write_text(
-        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {tmp_path}/host\n"
-        f"AuthorizedKeysFile {tmp_path}/authorized\nStrictModes no\nUsePAM no\n"
-        "PasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n"
-        "Subsystem sftp internal-sftp\n"
-    )
-    Path("/run/sshd").mkdir(exist_ok=True)
-    daemon = subprocess.Popen([server, "-D", "-e", "-f", tmp_path / "config"])
-    try:
-        wait_for(port)
-        url = f"ssh://{getpass.getuser()}@127.0.0.1:{port}{tmp_path}/store"
-        pull_into(tmp_path / "other", url, clone, ("keyfile", str(tmp_path / "user")))
-        assert len(list((tmp_path / "store").rglob("*"))) > 10
-    finally:
-        daemon.terminate()
-        daemon.wait()
-
-
-def wait_for(port: int) -> None:
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"nothing listens on port {port}")
 
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
