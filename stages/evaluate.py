@@ -175,7 +175,6 @@ def measure_learned(
         for row, value in zip(rows, values, strict=True):
             row[name] = None if value is None else rounded(value)
     seed = records.seed(settings.seed, "evaluate", "learned")
-    figures["learned_count"] = len(rows)
     figures.update(learned.compare(settings.learned, originals, results, setup, seed))
 
 

@@ -318,12 +318,12 @@ def test_pretrained_networks_compare_all_results_when_asked(workplace, capsys):
     place = workplace()
     place.settings["evaluate"] |= {"learned": ["fd", "kd"], "dino": "dino"}
     _, quality = place.run()
-    assert quality["learned"].keys() == {"count", "fd", "kd"}
-    assert quality["learned"]["count"] == 6
+    assert quality["learned"].keys() == {"count", "photographs", "fd", "kd"}
+    assert (quality["learned"]["count"], quality["learned"]["photographs"]) == (6, 3)
     assert {"learned_fd", "learned_kd"} <= quality["baseline"].keys()
     printed = capsys.readouterr().out
     assert f"{quality['baseline']['learned_fd']:.3f}" in printed
-    assert "FD of N = 6 results: fewer than 2048" in printed
+    assert "FD of N = 6 results, 3 photographs: fewer than 2048" in printed
 
 
 @pytest.fixture

@@ -341,7 +341,8 @@ class TestLearned:
         runs = {"model": results, "baseline": originals}
         figures = dict(learned.compare([*learned.OF_ALL, "lpips"], originals, runs, setup, 0))
         own = {f"learned_{name}" for name in ("fid", "kid", "p_ids", "u_ids", "fd", "kd")}
-        assert figures.keys() == own | {f"baseline_{name}" for name in own}
+        counts = {"learned_count", "learned_photographs"}
+        assert figures.keys() == counts | own | {f"baseline_{name}" for name in own}
         assert figures["baseline_learned_fid"] == pytest.approx(0, abs=1e-3)
         assert figures["learned_fid"] > 0.01 and figures["learned_fd"] > 0
 
@@ -359,8 +360,14 @@ class TestLearned:
     ):
         originals, _ = pictures
         again = [*originals, *originals[:3]]
-        figures = dict(learned.compare(["fd"], again, {"model": originals}, setup, 0))
-        assert figures["learned_fd"] == 0
+        figures = dict(learned.compare(["fd"], again, {"model": again}, setup, 0))
+        assert figures["learned_count"] == 9 and figures["learned_photographs"] == 6
+        assert figures["learned_fd"] > 0
+
+    def test_one_photograph_is_no_set(self, pictures, setup):
+        originals, results = pictures
+        with pytest.raises(ValueError, match="fid, kd compare sets of pictures, and there is one"):
+            dict(learned.compare(["fid", "kd"], originals[:1], {"model": results[:1]}, setup, 0))
 
     def test_missing_weights_are_one_line_that_says_how_to_fetch_them(
         self, pictures, setup, monkeypatch

@@ -36,6 +36,8 @@ def score(
     of being left out. None where the original shows no face. Raises ValueError when the weights
     cannot be had.
     """
+    # OpenCV 5 warns of its own default at every network that it loads.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     detector = cv2.FaceDetectorYN.create(*_onnx(DETECTOR), (CANVAS, CANVAS))
     embedder = cv2.FaceRecognizerSF.create(*_onnx(EMBEDDER))
     values = []

@@ -54,20 +54,31 @@ def compare(
     """Figures ``[<run>_]learned_<name>`` of each run's results as a whole.
 
     Arguments and errors are ``score``'s; names of ``OF_A_RESULT`` are passed over. ``ids`` gives
-    ``p_ids`` and ``u_ids``.
+    ``p_ids`` and ``u_ids``. ``learned_count`` results are compared with ``learned_photographs``.
+    Raises ValueError for a single photograph too.
     """
+    asked = [name for name in names if name in OF_ALL]
+    if not asked:
+        return
     # A photograph with several holes is one photograph of the real set.
     photographs, of_result = np.unique([str(path) for path in originals], return_inverse=True)
+    if len(photographs) < 2:
+        raise ValueError(
+            f"evaluate.learned: {', '.join(asked)} compare sets of pictures, and there is one "
+            "photograph only; take more photographs or remove them"
+        )
+    yield "learned_count", len(originals)
+    yield "learned_photographs", len(photographs)
     everything = [*photographs, *(path for paths in results.values() for path in paths)]
-    for network in dict.fromkeys(OF_ALL[name] for name in names if name in OF_ALL):
+    for network in dict.fromkeys(OF_ALL[name] for name in asked):
         extract = import_module(f"wizard.metrics.{network}").features
         real, *made = np.split(
             extract(_pictures(everything, network), setup),
             [len(photographs) + number * len(originals) for number in range(len(results))],
         )
         for run, features in zip(results, made, strict=True):
-            for name in names:
-                if OF_ALL.get(name) == network:
+            for name in asked:
+                if OF_ALL[name] == network:
                     values = _compare(name, real, real[of_result], features, seed)
                     for key, value in values.items():
                         yield _column(run, key), round(value, 5) + 0.0

@@ -111,9 +111,10 @@ def table(quality: dict) -> str:
             lines.append(f"{label:22}" + "".join(f"{cell:>11}" for cell in cells))
     distances = [name for name in ("fid", "fd") if name in quality.get("learned", {})]
     if distances:
-        count = quality["learned"]["count"]
-        line = f"{' and '.join(distances).upper()} of N = {count} results"
-        if count < ENOUGH_FOR_FRECHET:
+        count, photographs = (quality["learned"][name] for name in ("count", "photographs"))
+        title = " and ".join(distances).upper()
+        line = f"{title} of N = {count} results, {photographs} photographs"
+        if min(count, photographs) < ENOUGH_FOR_FRECHET:
             line += f": fewer than {ENOUGH_FOR_FRECHET} bias it upwards, read KID or KD instead"
         lines.append(line)
     lines.append(f"{quality['count']} results, {quality['failed']} failed")
