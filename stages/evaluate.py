@@ -24,7 +24,7 @@ import numpy as np
 
 from wizard import images, metrics, params, records
 from wizard.console import progress, report_failures, stage
-from wizard.metrics import ratings, summary
+from wizard.metrics import consistency, ratings, summary
 from wizard.metrics.diversity import diversity
 from wizard.runners import local
 
@@ -94,7 +94,7 @@ def runs_to_score(results: list[dict], blind: bool) -> list[str]:
 def score_hole(hole: Hole, runs: list[str], ring_px: int, blind: bool) -> list[dict]:
     """The rows of one hole, one a sample; a failure is a row with the reason."""
     rows, fills = [], []
-    for sample in sorted({sample for _, sample in hole.fills}) or [0]:
+    for sample in sorted({sample for run, sample in hole.fills if run == "model"}) or [0]:
         row = {key: hole.row[key] for key in ("id", "image", "mask")} | {"sample": sample}
         try:
             mask, values, fill = score_sample(hole, sample, runs, ring_px, blind)
@@ -129,7 +129,23 @@ def score_sample(
         prefix = "" if run == "model" else f"{run}_"
         for name, value in metrics.score(original, pictures[run], mask, ring_px).items():
             values[prefix + name] = None if value is None else rounded(value)
+        if sample == 0:
+            values |= score_again(hole, prefix, pictures[run], mask)
     return mask, values, pictures["model"]
+
+
+def score_again(
+    hole: Hole, prefix: str, picture: np.ndarray, mask: np.ndarray
+) -> dict[str, float | None]:
+    """How far a run's result agrees with itself, if parts of it were painted again."""
+    passes = [row for (run, _), row in hole.fills.items() if run == f"{prefix}again"]
+    if not passes:
+        return {}
+    good = records.usable(passes)
+    again = [images.load(DATA / row["file"]) for row in good]
+    hidden = [images.patches(mask, row["patches"]) for row in good]
+    value = consistency.score(picture, again, hidden)
+    return {f"{prefix}self_consistency": None if value is None else rounded(value)}
 
 
 def rounded(value: float) -> float:

@@ -10,6 +10,8 @@ metrics/speed.json. The runs:
     raw        what the model painted everywhere (inpaint.keep_raw)
     roundtrip  the original after the model's autoencoder: what no result can beat
     baseline   a classical method, treated like the model: what a model has to beat
+    again, baseline_again   results of the two, parts of which the model painted once more to see
+               whether they agree with themselves (inpaint.self_consistency)
 
 Paintings are kept under .work/inpaint by everything that decides them: a killed run goes on
 where it was, an added photograph costs only itself, old settings cost nothing.
@@ -18,16 +20,18 @@ where it was, an added photograph costs only itself, old settings cost nothing.
 import json
 import resource
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from wizard import images, models, params, records
-from wizard.console import progress, report_failures, stage
-from wizard.models.filling import Filler, paste
+from wizard.console import BadSetting, progress, report_failures, stage
+from wizard.models import filling
 from wizard.runners import local
 
 DATA = Path("data")
@@ -35,13 +39,19 @@ DATA = Path("data")
 
 @dataclass(frozen=True)
 class Run:
-    """One way of filling every hole: how, what decides its results, and where they go."""
+    """One way of filling every hole: who does it and how, what decides its results.
+
+    ``of`` names the run whose results are painted again.
+    """
 
     name: str
-    fill: Callable[..., list[np.ndarray | ValueError]]
+    workers: object
+    method: str
+    batch_size: int
     decides: dict
     samples: int = 1
     raw: str | None = None
+    of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,16 @@ class Job:
     image: np.ndarray | None = None
     mask: np.ndarray | None = None
     painted: np.ndarray | ValueError | None = None
-    kept: bool = False
+
+
+@dataclass
+class Speed:
+    """What a run cost: paintings made and found, seconds inside the model, seconds in all."""
+
+    filled: int = 0
+    kept: int = 0
+    model_seconds: float = 0.0
+    seconds: float = 0.0
 
 
 def main(params_path: Path) -> None:
@@ -64,7 +83,7 @@ def main(params_path: Path) -> None:
     settings, runtime = everything.inpaint, everything.runtime
     photographs = {row["id"]: row for row in records.read(DATA / "images.jsonl")}
     holes = records.usable(records.read(DATA / "masks.jsonl"))
-    model, runs = plan_runs(settings, runtime)
+    runs = plan_runs(settings, runtime)
 
     journal = records.journal("inpaint", runtime.journal_gb)
     root = records.Folder(DATA / "inpainted")
@@ -73,15 +92,25 @@ def main(params_path: Path) -> None:
     over_threads = partial(local.run, workers=runtime.workers, processes=False)
     rows = []
     for run in runs:
-        jobs = plan_jobs(run, holes, photographs, settings.seed)
-        prepared = over_threads(partial(prepare, run=run, journal=journal), jobs)
-        painter = Painter(run.fill, runtime.batch_size)
-        finish = partial(publish, run=run, journal=journal, folders=folders)
-        finished = over_threads(finish, painter.paint(prepared))
-        for done in progress(finished, len(jobs), run.name):
-            rows += done
+        if run.of:
+            jobs = plan_again(run, rows, settings.seed)
+        else:
+            jobs = plan_jobs(run, holes, photographs, settings.seed)
+        speed, waiting = Speed(), []
+        found = over_threads(partial(restore, run=run, journal=journal, folders=folders), jobs)
+        for job, made in progress(found, len(jobs), f"look up {run.name}"):
+            rows += made
+            waiting += [] if made else [job]
+        speed.kept = len(jobs) - len(waiting)
+
+        start = time.monotonic()
+        painted = paint(run, over_threads(load, waiting), speed)
+        finished = over_threads(partial(finish, run=run, journal=journal, folders=folders), painted)
+        for made in progress(finished, len(waiting), f"paint {run.name}"):
+            rows += made
+        speed.seconds = time.monotonic() - start
         if run.name == "model":
-            write_speed(painter, model.identity, settings.model)
+            write_speed(speed, run.workers.about()["identity"], settings.model)
 
     for folder in (root, *folders.values()):
         folder.sweep()
@@ -90,28 +119,73 @@ def main(params_path: Path) -> None:
     report_failures(rows, runtime.max_failures)
 
 
-def plan_runs(settings: params.Inpaint, runtime: params.Runtime) -> tuple[object, list[Run]]:
-    """The model, loaded, and the runs to make with it and with the baseline."""
+def plan_runs(settings: params.Inpaint, runtime: params.Runtime) -> list[Run]:
+    """The runs to make with the model and with the baseline, both ready to work."""
+    raw = "raw" if settings.keep_raw else None
+    if settings.backend == "diffusers":
+        runs = plan_diffusion(settings, runtime, raw)
+    else:
+        runs = [plan_classical("model", settings.backend, runtime, raw)]
+    runs.append(plan_classical("baseline", settings.baseline, runtime))
+    if passes := settings.self_consistency:
+        decides = runs[0].decides | {"again": True}
+        once_more = partial(replace, runs[0], samples=passes, raw=None, decides=decides)
+        runs += [once_more(name="again", of="model")]
+        runs += [once_more(name="baseline_again", of="baseline")]
+    return runs
+
+
+def plan_diffusion(settings: params.Inpaint, runtime: params.Runtime, raw: str | None) -> list[Run]:
+    """The model's results, and what its autoencoder leaves of the originals."""
+    checkpoint = settings.model_dump(include={"model", "revision", "variant"})
     call = settings.model_dump(
         include={"prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "strength"}
     )
-    checkpoint = settings.model_dump(include={"model", "revision", "variant", "scheduler"})
-    machine = {"device": runtime.device, "dtype": runtime.dtype}
-    is_diffusion = settings.backend == "diffusers"
-    model = models.load(settings.backend, **(checkpoint | machine | call if is_diffusion else {}))
-    filler = Filler(model, settings.prefill, runtime.batch_size)
-    decides = {"backend": settings.backend, "code": models.source_sha256(settings.backend)}
-    decides |= {"prefill": settings.prefill, **model.identity}
-    raw = "raw" if settings.keep_raw else None
-    runs = [Run("model", filler.fill, decides | call, settings.samples_per_mask, raw)]
-    if model.round_trip:
-        runs.append(Run("roundtrip", filler.round_trip, decides | {"round_trip": True}))
+    machine = {"device": runtime.device, "dtype": runtime.dtype, "scheduler": settings.scheduler}
+    load_model = partial(
+        filling.load, "diffusers", settings.prefill, runtime.batch_size, **machine, **call
+    )
+    if runtime.runner == "ray":
+        from wizard.models import diffusion
 
-    baseline = models.load(settings.baseline)
-    decides = {"backend": settings.baseline, "code": models.source_sha256(settings.baseline)}
-    # A classical method never reads its hole, so the quickest prefill serves.
-    runs.append(Run("baseline", Filler(baseline, "mean", runtime.batch_size).fill, decides))
-    return model, runs
+        files = diffusion.files(**checkpoint)
+        # On a worker the files lie in the folder it works in.
+        load_model = partial(load_model, model=".", revision=None, variant=settings.variant)
+        model = start_on_ray(load_model, files, runtime)
+    else:
+        model = local.Worker(partial(load_model, **checkpoint))
+    about = model.about()
+    decides = {"backend": "diffusers", "code": models.source_sha256("diffusers")}
+    decides |= {"prefill": settings.prefill, **about["identity"]}
+    batch, samples = runtime.batch_size, settings.samples_per_mask
+    runs = [Run("model", model, "fill", batch, decides | call, samples, raw)]
+    if about["round_trip"]:
+        decides |= {"round_trip": True}
+        runs.append(Run("roundtrip", model, "round_trip", batch, decides))
+    return runs
+
+
+def plan_classical(name: str, method: str, runtime: params.Runtime, raw: str | None = None) -> Run:
+    """A method without learning: always on this machine, where every core serves it."""
+    # It never reads its hole, so the quickest prefill serves.
+    worker = local.Worker(partial(filling.load, method, "mean", 1), runtime.workers)
+    decides = {"backend": method, "code": models.source_sha256(method)}
+    return Run(name, worker, "fill", 1, decides, raw=raw)
+
+
+def start_on_ray(load_model: Callable, files: dict[str, Path], runtime: params.Runtime):
+    """The model in the processes of a Ray cluster."""
+    try:
+        from wizard.runners import on_ray
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise BadSetting(
+            "runtime.runner = ray: Ray is not installed; pip install -r requirements-ray.txt"
+        ) from None
+    return on_ray.Workers(
+        load_model, files, runtime.address, runtime.device, runtime.cpus_per_actor
+    )
 
 
 def plan_jobs(run: Run, holes: list[dict], photographs: dict[str, dict], seed: int) -> list[Job]:
@@ -128,63 +202,89 @@ def plan_jobs(run: Run, holes: list[dict], photographs: dict[str, dict], seed: i
     return jobs
 
 
-def prepare(job: Job, run: Run, journal: records.Journal) -> Job:
-    """Load a job's pixels, and its painting if an earlier run finished it."""
+def plan_again(run: Run, rows: list[dict], seed: int) -> list[Job]:
+    """A job for each time that a result is painted again; the row tells what was hidden."""
+    jobs = []
+    for result in rows:
+        if result["run"] == run.of and not result["sample"] and result["status"] == records.OK:
+            for sample in range(run.samples):
+                name = f"{result['id']}_pass{sample:02d}"
+                noise = records.seed(seed, "inpaint", name)
+                row = {key: result[key] for key in ("id", "image", "mask")}
+                row |= {
+                    "run": run.name,
+                    "sample": sample,
+                    "file": f"inpainted/{run.name}/{name}.png",
+                }
+                mask = DATA / "masks" / f"{result['id']}.png"
+                jobs.append(Job(row | {"patches": noise}, noise, DATA / result["file"], mask))
+    return jobs
+
+
+def restore(
+    job: Job, run: Run, journal: records.Journal, folders: dict[str, records.Folder]
+) -> tuple[Job, list[dict]]:
+    """Publish what an earlier run painted; no rows when there is nothing, or it is damaged."""
     key = records.fingerprint(
         image=records.file_sha256(job.image_path),
         mask=records.file_sha256(job.mask_path),
         seed=job.seed,
         **run.decides,
     )
+    job = replace(job, key=key)
     try:
         painted, _ = images.decode(journal.get(key) or b"", max_pixels=2**40)
-    except ValueError:  # not there, or damaged: paint it again
-        painted = None
-    image, mask = images.load(job.image_path), images.load_mask(job.mask_path)
-    kept = painted is not None
-    return replace(job, key=key, image=image, mask=mask, painted=painted, kept=kept)
+    except ValueError:
+        return job, []
+    return job, publish(replace(load(job), painted=painted), run, folders)
 
 
-class Painter:
-    """Paints jobs batch by batch and keeps the time that the filling itself takes."""
-
-    def __init__(self, fill: Callable, batch_size: int):
-        self._fill, self._batch_size = fill, batch_size
-        self.reused = self.filled = 0
-        self.seconds = 0.0
-
-    def paint(self, jobs: Iterable[Job]) -> Iterator[Job]:
-        """Pass on what is painted already, and the others as soon as a batch of them is full."""
-        waiting: list[Job] = []
-        for job in jobs:
-            if job.kept:
-                self.reused += 1
-                yield job
-                continue
-            waiting.append(job)
-            if len(waiting) == self._batch_size:
-                yield from self._batch(waiting)
-                waiting = []
-        yield from self._batch(waiting)
-
-    def _batch(self, jobs: list[Job]) -> list[Job]:
-        start = time.monotonic()
-        columns = ([job.image for job in jobs], [job.mask for job in jobs])
-        painted = self._fill(*columns, [job.seed for job in jobs])
-        self.seconds += time.monotonic() - start
-        self.filled += len(jobs)
-        return [replace(job, painted=one) for job, one in zip(jobs, painted, strict=True)]
+def load(job: Job) -> Job:
+    """The job with its pixels."""
+    mask = images.load_mask(job.mask_path)
+    if "patches" in job.row:
+        mask = images.patches(mask, job.row["patches"])
+    return replace(job, image=images.load(job.image_path), mask=mask)
 
 
-def publish(
+def paint(run: Run, jobs: Iterable[Job], speed: Speed) -> Iterator[Job]:
+    """The jobs, painted batch by batch in their order; what that takes is added to ``speed``."""
+    sent: deque[list[Job]] = deque()
+
+    def calls() -> Iterator[tuple]:
+        for batch in in_batches(jobs, run.batch_size):
+            sent.append(batch)
+            yield tuple(zip(*((job.image, job.mask, job.seed) for job in batch), strict=True))
+
+    for answer, seconds in run.workers.map(run.method, calls()):
+        batch = sent.popleft()
+        speed.filled += len(batch)
+        speed.model_seconds += seconds
+        painted = [answer] * len(batch) if isinstance(answer, ValueError) else answer
+        for job, one in zip(batch, painted, strict=True):
+            yield replace(job, painted=one)
+
+
+def in_batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
+    """Lists of ``size`` jobs, the last one perhaps shorter."""
+    jobs = iter(jobs)
+    while batch := list(islice(jobs, size)):
+        yield batch
+
+
+def finish(
     job: Job, run: Run, journal: records.Journal, folders: dict[str, records.Folder]
 ) -> list[dict]:
-    """Keep the painting, write the result; the manifest rows of both."""
+    """Keep a new painting and publish its result; the manifest rows."""
     if isinstance(job.painted, ValueError):
         return [job.row | {"status": records.FAILED, "error": str(job.painted)}]
-    if not job.kept:
-        journal.put(job.key, images.encode(job.painted))
-    outputs = {run.name: paste(job.image, job.painted, job.mask)}
+    journal.put(job.key, images.encode(job.painted))
+    return publish(job, run, folders)
+
+
+def publish(job: Job, run: Run, folders: dict[str, records.Folder]) -> list[dict]:
+    """Write the result, and what was painted if that is wanted; the manifest rows of both."""
+    outputs = {run.name: filling.paste(job.image, job.painted, job.mask)}
     if run.raw:
         outputs[run.raw] = job.painted
     rows = []
@@ -197,20 +297,21 @@ def publish(
     return rows
 
 
-def write_speed(painter: Painter, identity: dict, model: str) -> None:
+def write_speed(speed: Speed, identity: dict, model: str) -> None:
     """metrics/speed.json: how fast the model filled, on what; no speed when nothing was filled."""
     import torch
 
-    speed = {"images": painter.filled + painter.reused, "filled": painter.filled}
-    if painter.filled:
-        speed["seconds_per_image"] = round(painter.seconds / painter.filled, 4)
-        speed["images_per_second"] = round(painter.filled / painter.seconds, 3)
+    report = {"images": speed.filled + speed.kept, "filled": speed.filled}
+    if speed.filled:
+        report["seconds_per_image"] = round(speed.model_seconds / speed.filled, 4)
+        report["images_per_second"] = round(speed.filled / speed.seconds, 3)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated()
-    speed |= {"peak_memory_mb": round(peak / 2**20), "device": identity.get("device", "cpu")}
-    speed["model"] = model if "checkpoint" in identity else identity["method"]
-    records.write_atomic(Path("metrics/speed.json"), (json.dumps(speed, indent=2) + "\n").encode())
+    report |= {"peak_memory_mb": round(peak / 2**20), "device": identity.get("device", "cpu")}
+    report["model"] = model if "checkpoint" in identity else identity["method"]
+    text = json.dumps(report, indent=2) + "\n"
+    records.write_atomic(Path("metrics/speed.json"), text.encode())
 
 
 if __name__ == "__main__":

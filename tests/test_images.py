@@ -103,3 +103,28 @@ def test_composite_refuses_other_sizes():
     image = np.zeros((4, 4, 3), np.uint8)
     with pytest.raises(ValueError, match="shapes differ"):
         images.composite(image, image[:2], np.zeros((4, 4), bool))
+
+
+holes = arrays.arrays(bool, st.tuples(st.integers(16, 70), st.integers(16, 70)))
+
+
+@given(holes, st.integers(0, 2**62))
+def test_patches_leave_the_hole_alone_and_cover_part_of_the_rest(hole, seed):
+    patches = images.patches(hole, seed)
+    assert patches.shape == hole.shape and patches.dtype == bool
+    assert not (patches & hole).any()
+    assert np.array_equal(patches, images.patches(hole, seed))
+
+
+def test_patches_cover_two_fifths_of_what_is_free():
+    hole = np.zeros((64, 96), bool)
+    hole[:, :48] = True
+    patches = images.patches(hole, 1)
+    assert patches[:, 48:].mean() == pytest.approx(0.4, abs=0.01)
+    assert not np.array_equal(patches, images.patches(hole, 2))
+    assert not images.patches(np.ones((64, 64), bool), 1).any()
+
+
+def test_postscript_is_never_drawn_by_another_program():
+    with pytest.raises(ValueError, match="PostScript"):
+        images.decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", max_pixels=100)

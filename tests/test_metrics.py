@@ -13,7 +13,16 @@ from skimage.data import astronaut
 from skimage.metrics import structural_similarity
 
 from wizard import metrics
-from wizard.metrics import colour, distances, pixel, ratings, seam, sharpness, summary
+from wizard.metrics import (
+    colour,
+    consistency,
+    distances,
+    pixel,
+    ratings,
+    seam,
+    sharpness,
+    summary,
+)
 from wizard.metrics.diversity import diversity
 from wizard.metrics.intervals import MIN_IMAGES, binomial, bootstrap_means
 
@@ -469,3 +478,20 @@ class TestAgreement:
         pooled = peak_signal_noise_ratio(results, truths, data_range=255.0)
         assert apart.item() == pytest.approx(np.mean(ours), abs=1e-5)
         assert pooled.item() < np.mean(ours) - 3
+
+
+def test_self_consistency_is_one_for_the_same_picture_and_lower_for_a_worse_one():
+    result, hidden = astronaut()[:48, 180:228], box()
+    noise = np.random.default_rng(0).normal(0, 1, result.shape)
+    slightly, badly = ((result + s * noise).clip(0, 255).astype(np.uint8) for s in (5, 40))
+    assert consistency.score(result, [result], [hidden]) == 1
+    one = consistency.score(result, [slightly], [hidden])
+    two = consistency.score(result, [badly], [hidden])
+    assert 1 > one > two
+    assert consistency.score(result, [slightly, badly], [hidden] * 2) == pytest.approx(
+        (one + two) / 2
+    )
+    elsewhere = result.copy()
+    elsewhere[:1, :1] ^= 255
+    assert consistency.score(result, [elsewhere], [hidden]) == 1
+    assert consistency.score(result, [badly], [np.zeros_like(hidden)]) is None

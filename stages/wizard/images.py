@@ -10,6 +10,9 @@ from PIL import Image, ImageOps, PngImagePlugin
 # would only warn.
 Image.MAX_IMAGE_PIXELS = None
 
+# Pillow knows a file by its content, whatever its name, and starts Ghostscript to read these.
+POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
+
 
 def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
     """Decode an encoded photograph of any mode.
@@ -18,8 +21,10 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
     and CMYK, palette and grey become RGB.
 
     Returns (uint8 H×W×3, (width, height) as stored). Raises ValueError with a reason: not an
-    image, broken, or more than ``max_pixels`` pixels.
+    image, broken, PostScript, or more than ``max_pixels`` pixels.
     """
+    if data.startswith(POSTSCRIPT):
+        raise ValueError("PostScript, which only another program could draw; save it as PNG")
     try:
         with Image.open(io.BytesIO(data)) as photo:
             width, height = photo.size
@@ -30,8 +35,11 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
             return np.asarray(_to_rgb(upright)), (width, height)
     except Image.UnidentifiedImageError:
         raise ValueError("not an image in a format that Pillow reads") from None
-    except (OSError, SyntaxError, EOFError, MemoryError) as error:
-        raise ValueError(f"broken image: {error}") from None
+    except ValueError:
+        raise
+    except Exception as error:
+        # What a damaged file makes a reader of Pillow throw has no common base.
+        raise ValueError(f"broken image: {error or type(error).__name__}") from None
 
 
 def _to_rgb(photo: Image.Image) -> Image.Image:
@@ -96,3 +104,16 @@ def composite(original: np.ndarray, filled: np.ndarray, mask: np.ndarray) -> np.
     if original.shape != filled.shape or original.shape[:2] != mask.shape:
         raise ValueError(f"shapes differ: {original.shape}, {filled.shape}, mask {mask.shape}")
     return np.where(mask[..., None], filled, original)
+
+
+def patches(hole: np.ndarray, seed: int) -> np.ndarray:
+    """A second hole beside the first: 40% of those cells of a 16×16 grid that it leaves alone.
+
+    ``hole`` is bool H×W; so is the answer, all False when the hole touches every cell. The same
+    seed gives the same patches.
+    """
+    row, column = (np.arange(side) * 16 // side for side in hole.shape)
+    cell_of = row[:, None] * 16 + column
+    free = np.setdiff1d(cell_of, cell_of[hole])
+    count = max(1, round(0.4 * len(free))) if len(free) else 0
+    return np.isin(cell_of, np.random.default_rng(seed).choice(free, count, replace=False))

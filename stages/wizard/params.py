@@ -80,6 +80,7 @@ class Inpaint(Block):
     baseline: Classical
     samples_per_mask: Annotated[int, Field(ge=1, le=100)]
     keep_raw: bool
+    self_consistency: Annotated[int, Field(ge=0, le=100)]
     seed: int
 
     @model_validator(mode="after")
@@ -134,9 +135,21 @@ class Runtime(Block):
     device: Literal["auto", "cpu", "mps", "cuda"] | Annotated[str, Field(pattern=r"^cuda:\d+$")]
     dtype: Literal["auto", "float32", "float16", "bfloat16"]
     batch_size: Annotated[int, Field(ge=1, le=1024)]
+    runner: Literal["local", "ray"]
+    address: Annotated[str, Field(min_length=1)] | None
+    cpus_per_actor: Annotated[int, Field(ge=1, le=1024)]
     workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
     max_failures: Annotated[int, Field(ge=0)]
     journal_gb: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _gpus_are_rays_to_give(self):
+        if self.runner == "ray" and self.device.startswith("cuda:"):
+            raise ValueError(
+                f"device = {self.device!r}: with runner ray, Ray gives each worker its GPU; "
+                "set it to auto, cuda or cpu"
+            )
+        return self
 
 
 class Train(Block):

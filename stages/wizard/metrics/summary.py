@@ -22,6 +22,7 @@ LABELS = {
     "edge_step": "step at the edge",
     "edge_colour": "colour jump at edge",
     "hole_sharpness_around": "sharpness to around",
+    "self_consistency": "self-consistency",
     "learned_lpips": "LPIPS (AlexNet)",
     "learned_identity": "likeness of the face",
     "learned_clip": "CLIP score",
@@ -65,7 +66,7 @@ def quality(
         summary["ssim"]["share_above_target"] = _rounded(above.mean())
     for name, mean in means.items():
         place, _, metric = name.partition("_")
-        told = metric in MAIN or metric.startswith("learned_") or "ssim" not in means
+        told = metric in MAIN or metric.startswith(("learned_", "self_")) or "ssim" not in means
         if place in RUNS and told:
             summary.setdefault(place, {})[metric] = mean["mean"]
         elif metric and place not in RUNS:

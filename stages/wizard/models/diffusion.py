@@ -206,12 +206,20 @@ def load(
         if hasattr(pipe, part):  # convolutions read this order without copying, on CPU and CUDA
             getattr(pipe, part).to(memory_format=torch.channels_last)
     identity = {
-        "checkpoint": _checkpoint_sha256(folder),
+        "checkpoint": {name: file_sha256(path) for name, path in _files(folder).items()},
         "scheduler": type(pipe.scheduler).__name__,
         "dtype": dtype,
         "device": device.split(":")[0],
     }
     return Diffusion(pipe, identity, call)
+
+
+def files(model: str, revision: str | None, variant: str | None) -> dict[str, Path]:
+    """The files that decide what a checkpoint paints, by their names in its folder.
+
+    Raises BadSetting when the checkpoint cannot be had.
+    """
+    return _files(_locate(model, revision, variant))
 
 
 def _pick_device(device: str) -> str:
@@ -268,11 +276,8 @@ def _locate(model: str, revision: str | None, variant: str | None) -> Path:
     return Path(folder)
 
 
-def _checkpoint_sha256(folder: Path) -> dict[str, str]:
-    """The hash of each file of a checkpoint that decides what it paints."""
+def _files(folder: Path) -> dict[str, Path]:
     kinds = {".safetensors", ".json", ".txt", ".model"}
     parts = [path for path in folder.glob("*/*") if path.suffix in kinds]
-    return {
-        path.relative_to(folder).as_posix(): file_sha256(path)
-        for path in sorted([*parts, folder / "model_index.json"])
-    }
+    paths = sorted([*parts, folder / "model_index.json"])
+    return {path.relative_to(folder).as_posix(): path for path in paths}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from wizard import models
 from wizard.images import composite
 from wizard.models.classical import METHODS
 
@@ -30,6 +31,11 @@ class Filler:
         self.backend = backend
         self.batch_size = batch_size
         self._prefill = METHODS[prefill]
+
+    def about(self) -> dict:
+        """The backend's ``identity``, and whether it has a ``round_trip``."""
+        has_round_trip = self.backend.round_trip is not None
+        return {"identity": self.backend.identity, "round_trip": has_round_trip}
 
     def fill(
         self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], seeds: Sequence[int]
@@ -82,6 +88,11 @@ class Filler:
                     done.append(ValueError(f"out of memory at batch size 1: {error}"))
                 self.batch_size = max(1, self.batch_size // 2)
         return done
+
+
+def load(name: str, prefill: str, batch_size: int, **settings) -> Filler:
+    """A filler around the backend of that name; settings are those of the backend's file."""
+    return Filler(models.load(name, **settings), prefill, batch_size)
 
 
 def grow(mask: np.ndarray, grid: int) -> np.ndarray:

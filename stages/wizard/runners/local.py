@@ -2,9 +2,11 @@
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import TypeVar
@@ -43,6 +45,32 @@ def run(
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Worker:
+    """One object that does its work in this process, with the interface of ``on_ray.Workers``.
+
+    ``make()`` gives the object. ``threads`` above 1 suits objects whose methods may run side by
+    side and release the interpreter lock.
+    """
+
+    def __init__(self, make: Callable[[], object], threads: int | str = 1):
+        self._object, self._threads = make(), threads
+
+    def about(self) -> dict:
+        """What the object tells of itself."""
+        return self._object.about()
+
+    def map(self, method: str, calls: Iterable[tuple]) -> Iterator[tuple[object, float]]:
+        """Yield for each tuple of arguments, in order, the method's answer and its seconds."""
+        return run(partial(timed, getattr(self._object, method)), calls, self._threads, False)
+
+
+def timed(function: Callable, arguments: tuple) -> tuple[object, float]:
+    """The function's answer, and the seconds that it took."""
+    start = time.monotonic()
+    answer = function(*arguments)
+    return answer, time.monotonic() - start
 
 
 def _pool(count: int, processes: bool) -> Executor:

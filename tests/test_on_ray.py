@@ -1,0 +1,166 @@
+"""A real Ray cluster of two nodes that share no folder: same bytes, and a node that is killed."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from test_inpaint import ROOT, configure, digests, speed, stage
+
+RAY = Path(sys.executable).with_name("ray")
+ON_RAY = {"runner": "ray", "cpus_per_actor": "1", "batch_size": "1"}
+
+
+class Cluster:
+    """Nodes of one core each; every one has a home and a working folder of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "OMP_NUM_THREADS": "1",
+        }
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self.nodes: list[subprocess.Popen] = []
+
+    def start(self, *arguments: str, **environment: str) -> None:
+        """One more node; returns when it has joined."""
+        home = self.home(len(self.nodes))
+        home.mkdir()
+        with open(home / "log", "wb") as log:
+            node = subprocess.Popen(
+                [RAY, "start", "--block", "--num-cpus=1", "--disable-usage-stats", *arguments],
+                cwd=home,
+                env=os.environ | self.environment | {"HOME": str(home)} | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.nodes.append(node)
+        wait_for(lambda: "Ray runtime started" in (home / "log").read_text())
+
+    def home(self, node: int) -> Path:
+        return self.folder / f"node{node}"
+
+    def kill(self, node: int) -> None:
+        """As if its plug were pulled: the node and everything that it started."""
+        os.killpg(self.nodes[node].pid, signal.SIGKILL)
+        self.nodes[node].wait()
+
+
+@contextmanager
+def two_nodes(**environment: str):
+    """A cluster; ``environment`` is the second node's own."""
+    # Ray's sockets want a short path.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        cluster = Cluster(Path(folder))
+        temporary = f"--temp-dir={folder}/t"
+        try:
+            cluster.start(
+                "--head", f"--port={cluster.port}", temporary, "--include-dashboard=false"
+            )
+            cluster.start(f"--address={cluster.address}", **environment)
+            yield cluster
+        finally:
+            for number, node in enumerate(cluster.nodes):
+                if node.poll() is None:
+                    cluster.kill(number)
+
+
+def wait_for(condition, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> Path:
+    """Photographs and masks, filled on this machine alone in `here`, not yet in `there`."""
+    folder = tmp_path_factory.mktemp("ray")
+    (folder / "here").mkdir()
+    configure(folder / "here", per_image="8", batch_size="1")
+    for name in ("fetch", "mask"):
+        stage(folder / "here", name)
+    shutil.copytree(folder / "here", folder / "there")
+    stage(folder / "here", "inpaint")
+    return folder
+
+
+def test_a_node_killed_in_the_middle_costs_no_byte(prepared, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(prepared / "there", run)
+    with two_nodes() as cluster:
+        configure(run, per_image="8", address=cluster.address, **ON_RAY)
+        command = [sys.executable, ROOT / "stages" / "inpaint.py"]
+        environment = os.environ | cluster.environment | {"WIZARD_TRACEBACK": "1"}
+        with subprocess.Popen(
+            command, cwd=run, env=environment, stderr=subprocess.PIPE, text=True
+        ) as driver:
+            wait_for(lambda: len(list((run / ".work" / "inpaint").glob("*/*.png"))) >= 2)
+            caches = [list(cluster.home(n).glob(".cache/image-wizard/*/files/*")) for n in (0, 1)]
+            cluster.kill(1)
+            said = driver.communicate(timeout=120)[1]
+        assert driver.returncode == 0, said
+    assert "Ray worker" in said and "is lost" in said
+    assert all(caches), "each node was to get the model from the driver"
+    assert speed(run)["filled"] == 16
+    assert digests(run) == digests(prepared / "here")
+
+
+def test_a_node_with_other_code_is_found_out(prepared, tmp_path):
+    stale = tmp_path / "stale"
+    (stale / "wizard").mkdir(parents=True)
+    (stale / "wizard" / "__init__.py").write_text("# an older version of this package\n")
+    (stale / "sitecustomize.py").write_text("import wizard\n")
+    run = tmp_path / "run"
+    shutil.copytree(prepared / "there", run)
+    with two_nodes(PYTHONPATH=str(stale)) as cluster:
+        configure(run, address=cluster.address, **ON_RAY)
+        answer = stage(run, "inpaint", check=False, **cluster.environment)
+    assert answer.returncode == 1
+    assert f"took the code of {stale / 'wizard'}" in answer.stderr
+    assert not (run / "data" / "inpainted").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"address": "127.0.0.1:1"}, "runtime.address = 127.0.0.1:1"),
+        ({"cpus_per_actor": "99"}, "runtime.cpus_per_actor = 99: the largest machine"),
+    ],
+)
+def test_a_cluster_that_cannot_serve_is_one_line(prepared, tmp_path, changes, expected):
+    run = tmp_path / "run"
+    shutil.copytree(prepared / "there", run)
+    configure(run, **(ON_RAY | changes))
+    answer = stage(run, "inpaint", check=False, HOME=str(tmp_path))
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1].startswith(f"inpaint.py: {expected}")
+    assert "Traceback" not in answer.stderr and not (run / "data" / "inpainted").exists()
+
+
+def test_without_ray_the_line_says_what_to_install(prepared, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(prepared / "there", run)
+    configure(run, **ON_RAY)
+    (tmp_path / "ray.py").write_text('raise ModuleNotFoundError("No module named ray", name="ray")')
+    answer = stage(run, "inpaint", check=False, PYTHONPATH=str(tmp_path))
+    assert answer.returncode == 2
+    assert answer.stderr == (
+        "inpaint.py: runtime.runner = ray: Ray is not installed; "
+        "pip install -r requirements-ray.txt\n"
+    )
