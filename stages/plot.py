@@ -5,7 +5,7 @@
 Reads the manifests under data/ with their files, data/ratings.csv, metrics/scores.csv,
 metrics/by_hole.json and metrics/quality.json; writes
 
-    metrics/figures/*.png            distributions, quality by hole size, worst to best, ratings
+    metrics/figures/*.png            distributions, by hole size, gain, examples, ratings
     metrics/histograms/*.csv         SSIM and PSNR in bins, for `dvc plots show` and `diff`
     metrics/review/index.html        the page to look at results and to rate them; open it from disk
 """
@@ -45,7 +45,7 @@ class Album:
         return next((one["error"] for one in made if one and "error" in one), None)
 
     def views(self, row: dict) -> dict[str, np.ndarray]:
-        """Everything there is to see of one result: original, masked, each run, error."""
+        """Everything there is to see of one result: original, masked, each run, error map."""
         original = images.load(DATA / self.photographs[row["image"]]["file"])
         mask = images.load_mask(DATA / self.holes[row["id"]]["file"])
         views = {"original": original, "masked": pictures.masked(original, mask)}
@@ -53,7 +53,9 @@ class Album:
             fill = self.fill(row, run)
             if fill and fill["status"] == records.OK:
                 views[run] = images.load(DATA / fill["file"])
-        return views | {"error": pictures.error_map(original, views["model"])}
+        if "ssim" in row:  # without a truth a difference is no error
+            views["error"] = pictures.error_map(original, views["model"])
+        return views
 
 
 def main(params_path: Path) -> None:
@@ -93,10 +95,12 @@ def draw_figures(rows: list[dict], good: list[dict], album: Album, dpi: int) -> 
 
     with open(DATA / "ratings.csv", encoding="utf-8-sig", newline="") as file:
         opinions = list(csv.DictReader(file))
+    bins = read_json("by_hole")
     drawn = {
-        "distributions": figures.distributions(good, dpi),
+        "distributions": figures.distributions(good, bins["all"], dpi),
         "hole_fraction": figures.hole_fraction(good, dpi),
-        "by_hole": figures.by_hole(read_json("by_hole"), dpi),
+        "by_hole": figures.by_hole(bins, dpi),
+        "gains": figures.gains(bins, dpi),
         "comparison": figures.comparison(examples(good, album), dpi),
         "ratings": figures.ratings(opinions, good, dpi),
     }
@@ -114,9 +118,7 @@ def examples(good: list[dict], album: Album) -> list[dict]:
     places = {len(ranked) // 2: "Median", len(ranked) - 1: "Best", 0: "Worst"}
     label = textwrap.fill(scores.metric(name).label, 24)
     return [
-        {"title": f"{place}\n{label} {ranked[index][name]:.3f}"}
-        | album.views(ranked[index])
-        | {"mask": images.load_mask(DATA / album.holes[ranked[index]["id"]]["file"])}
+        {"title": f"{place}\n{label} {ranked[index][name]:.3f}"} | album.views(ranked[index])
         for index, place in sorted(places.items())
     ]
 
@@ -127,8 +129,6 @@ def exhibits(chosen: list[tuple[str, dict]], album: Album) -> Iterator[dict]:
         photo = album.photographs.get(row["image"], {})
         facts = {label: photo[key] for key, label in LABELS.items() if photo.get(key)}
         views = album.views(row) if row["status"] == records.OK else {}
-        if row.get("ssim") is None:
-            views.pop("error", None)  # without a truth a difference is no error
         if not views:
             facts["Failed"] = album.reason(row) or "it could not be scored; see the evaluate stage"
         yield {"row": row, "reason": reason, "facts": facts, "views": views}

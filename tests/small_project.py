@@ -11,6 +11,7 @@ from skimage import data
 from skimage.filters import gaussian
 
 from wizard import images, metrics, records
+from wizard.metrics import summary
 
 SIZE = 64
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -64,15 +65,12 @@ def write_numbers(folder: Path, table: list[dict]) -> None:
     writer = csv.DictWriter(text, table[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
-    mean = float(np.mean([row["ssim"] for row in table if "ssim" in row]))
-    bins = {
-        "all": {"count": 6, "ssim": {"mean": mean}},
-        "0.0-0.2": {"count": 2, "ssim": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}},
-        "0.2-0.4": {"count": 4, "ssim": {"mean": mean}, "baseline_ssim": {"mean": mean}},
-    }
+    good = records.usable(table)
+    quality = summary.quality(good, len(table) - len(good), 0.78, resamples=50, seed=0)
+    bins = summary.by_hole(good, 0.2, resamples=50, seed=0)
     files = {
         "metrics/scores.csv": text.getvalue(),
-        "metrics/quality.json": json.dumps({"count": 5, "failed": 1, "ssim": {"mean": mean}}),
+        "metrics/quality.json": json.dumps(quality),
         "metrics/by_hole.json": json.dumps(bins),
         "data/ratings.csv": "rater,id,run,criterion,value,note\n",
     }

@@ -10,10 +10,12 @@ import pytest
 import small_project
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 import plot
 from wizard import records
+from wizard.metrics import summary
 from wizard.report import histograms, pictures, review, scores, sheets
 
 
@@ -45,7 +47,10 @@ def rows(values, column="ssim"):
 
 
 def test_plot_writes_every_figure_under_its_fixed_name(project):
-    names = {"distributions.png", "hole_fraction.png", "by_hole.png", "comparison.png"}
+    names = {
+        f"{name}.png"
+        for name in ("distributions", "hole_fraction", "by_hole", "gains", "comparison")
+    }
     assert set(outputs(project)) == names | {"ssim.csv", "psnr.csv", "index.html"}
     for name in names:
         with Image.open(project / "metrics/figures" / name) as figure:
@@ -83,15 +88,79 @@ def test_without_a_reference_the_other_metrics_are_shown(tmp_path, monkeypatch):
         for row in table
     ]
     path.write_text("\n".join(lines) + "\n")
-    (tmp_path / "metrics/by_hole.json").write_text(
-        '{"0.0-0.2": {"count": 5, "edge_step": {"mean": 1.5}}}'
-    )
+    means = {"count": 5, "images": 2, "edge_step": {"mean": 1.5}}
+    (tmp_path / "metrics/by_hole.json").write_text(json.dumps({"all": means, "0.0-0.2": means}))
     monkeypatch.chdir(tmp_path)
     plot.main(tmp_path / "params.yaml")
     data = island(tmp_path)
     assert data["headline"] == "edge_step"
-    assert "error" not in data["results"][0]["views"]
-    assert outputs(tmp_path)["ssim.csv"] == b"from,to,count,share\n"
+    assert {"original", "model", "baseline"} < set(data["results"][0]["views"])
+    assert not any("error" in one["views"] for one in data["results"])
+    made = outputs(tmp_path)
+    assert made["ssim.csv"] == b"from,to,count,share\n" and "gains.png" not in made
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures' module, whose figures stay Matplotlib's instead of becoming PNG."""
+    from wizard.report import figures
+
+    monkeypatch.setattr(figures, "_png", lambda figure, dpi: figure)
+    return figures
+
+
+def measured(photographs):
+    """Rows and by_hole.json of one result a photograph, the model ahead by 0.1."""
+    table = [
+        {"id": f"p{k}_mask000", "image": f"p{k}", "mask": 0, "sample": 0, "hole_fraction": 0.3}
+        | {"status": "ok", "ssim": 0.5 + 0.01 * k, "baseline_ssim": 0.4 + 0.012 * k}
+        for k in range(photographs)
+    ]
+    return table, summary.by_hole(table, 0.2, resamples=200, seed=0)
+
+
+def test_means_are_drawn_with_their_intervals_from_six_photographs_on(figures):
+    for photographs, words in ((6, "95% intervals over photographs"), (5, "No 95% intervals")):
+        table, bins = measured(photographs)
+        figure = figures.distributions(table, bins["all"], 72)
+        axis = figure.axes[0]
+        labels = [text.get_text() for text in axis.get_legend().get_texts()]
+        means = [bins["all"][name] for name in ("ssim", "baseline_ssim")]
+        bands = [band for band in axis.patches if isinstance(band, Rectangle)]
+        ends = [(mean["low"], mean["high"]) for mean in means if "low" in mean]
+        assert len(ends) == (2 if photographs == 6 else 0)
+        assert [(one.get_x(), one.get_x() + one.get_width()) for one in bands] == [
+            pytest.approx(end) for end in ends
+        ]
+        assert labels[0].startswith(f"Model mean {means[0]['mean']:.3f}")
+        assert ("[" in labels[0]) == (photographs == 6)
+        assert f"{photographs} results of {photographs} photographs" in axis.get_title()
+        assert words in figure.get_supxlabel()
+
+
+def test_gains_are_drawn_with_their_paired_intervals(figures):
+    _, bins = measured(8)
+    axis = figures.gains(bins, 72).axes[0]
+    (points,) = axis.containers
+    assert points.lines[0].get_ydata()[0] == bins["all"]["gain_ssim"]["mean"]
+    low, high = points.lines[2][0].get_segments()[0][:, 1]
+    assert (low, high) == pytest.approx([bins["all"]["gain_ssim"][end] for end in ("low", "high")])
+    ticks = [tick.get_text() for tick in axis.get_xticklabels()]
+    assert ticks == ["All\nN = 8\n(8 photos)", "20–40\nN = 8\n(8 photos)"]
+
+
+def test_without_a_baseline_there_is_no_figure_of_gains(figures):
+    assert figures.gains({"all": {"count": 1, "images": 1, "edge_step": {"mean": 1}}}, 72) is None
+
+
+def test_the_sheet_has_no_column_for_what_no_example_has(figures):
+    view = np.zeros((8, 8, 3), np.uint8)
+    example = dict.fromkeys(("original", "masked", "model", "baseline"), view) | {"title": "Worst"}
+    titles = [axis.get_title() for axis in figures.comparison([example], 72).axes]
+    assert titles == ["Original", "Masked", "Model", "Baseline"]
+    sheet = figures.comparison([example, example | {"error": view}], 72)
+    assert "Difference" in [axis.get_title() for axis in sheet.axes]
+    assert "levels of 255" in sheet.axes[-1].get_ylabel()
 
 
 def test_a_table_without_any_score_is_told_in_one_line(tmp_path, monkeypatch):

@@ -15,11 +15,18 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from wizard.report import scores
-from wizard.report.pictures import ERROR_RANGE, error_map, masked
+from wizard.report.pictures import ERROR_RANGE
 
 COLOURS = {"model": "#0072B2", "baseline": "#E69F00", "roundtrip": "#009E73", "raw": "#CC79A7"}
 MARKERS = {"model": "o", "baseline": "^", "roundtrip": "s", "raw": "D"}
-MARKS = {"mean": "-", "90th percentile": "--", "95th percentile": ":"}
+PERCENTILES = {90: "--", 95: ":"}
+SHEET = {
+    "original": "Original",
+    "masked": "Masked",
+    "model": "Model",
+    "baseline": "Baseline",
+    "error": "Difference",
+}
 RATED_AGAINST = ("ssim", "psnr", "edge_seam", "edge_step")
 SHOWN = ("ssim", "psnr", "hole_ssim", "hole_psnr")
 STYLE = {
@@ -39,42 +46,74 @@ STYLE = {
 
 
 @rc_context(STYLE)
-def distributions(rows: Sequence[dict], dpi: int) -> bytes:
-    """Histograms of the main metrics, model over baseline, with the model's mean, 90th and 95th
-    percentile marked; results without a value (an infinite PSNR) are counted in the title.
+def distributions(rows: Sequence[dict], means: dict, dpi: int) -> bytes:
+    """Histograms of the main metrics, model over baseline: the mean of both with its 95% interval
+    as line and band on top, the model's 90th and 95th percentile as broken lines.
 
-    ``rows`` are those of scores.csv, as :func:`wizard.report.scores.read` gives them.
+    ``rows`` are those of scores.csv, as :func:`wizard.report.scores.read` gives them, ``means``
+    the part ``all`` of by_hole.json. Results without a value (an infinite PSNR) are counted in
+    the title.
     """
     names = _panels(rows)
-    figure, axes = _grid(len(names), height=3.2)
+    figure, axes = _grid(len(names), height=3.6)
     for name, axis in zip(names, axes, strict=True):
         runs = _values(rows, name)
         edges = bin_edges(np.concatenate(list(runs.values())))
         for run, values in runs.items():
             share = np.histogram(values, edges)[0] / len(values) * 100
             filled = run in ("model", "baseline")
-            axis.stairs(share, edges, fill=filled, color=COLOURS[run], alpha=0.35 if filled else 1)
+            axis.stairs(share, edges, fill=filled, color=COLOURS[run], alpha=0.3 if filled else 1)
             axis.stairs(share, edges, color=COLOURS[run], linewidth=1.2, label=scores.RUNS[run])
-        marks = [
-            axis.axvline(
-                value, color="#222222", linestyle=line, linewidth=1.2, label=f"{mark} {value:.4g}"
-            )
-            for (mark, line), value in zip(MARKS.items(), _marks(runs["model"]), strict=True)
-        ]
         missing = len(rows) - len(runs["model"])
-        note = f" ({missing} without a value)" if missing else ""
+        note = f", {missing} without a value" if missing else ""
         axis.set(
             xlabel=scores.metric(name).title,
             ylabel="Results (%)",
-            title=f"{scores.metric(name).label}, {len(runs['model'])} results{note}",
+            title=f"{scores.metric(name).label}\n{_size(means)}{note}",
         )
-        axis.legend(handles=marks, loc="upper center", bbox_to_anchor=(0.5, -0.19), ncols=3)
+        axis.legend(
+            handles=_marks(axis, runs, name, means),
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.17),
+            ncols=2,
+        )
+    figure.supxlabel(_note({"all": means}, "Solid lines: means. Bands on top: their"), fontsize=8)
     _name_runs(figure, axes)
     return _png(figure, dpi)
 
 
-def _marks(values: np.ndarray) -> list[float]:
-    return [values.mean(), np.percentile(values, 90), np.percentile(values, 95)]
+def _marks(axis, runs: dict[str, np.ndarray], name: str, means: dict) -> list:
+    """Mean and interval of model and baseline and the model's percentiles; the legend's lines."""
+    digits = 2 if scores.metric(name).unit else 3
+    axis.set_ylim(top=axis.get_ylim()[1] * 1.15)  # room for the bands above the bars
+    lines = []
+    for run, top in (("model", 1), ("baseline", 0.94)):
+        if run in runs:
+            mean, colour = means[_column(run, name)], COLOURS[run]
+            label = f"{scores.RUNS[run]} mean {mean['mean']:.{digits}f}"
+            if "low" in mean:
+                axis.axvspan(mean["low"], mean["high"], top - 0.06, top, color=colour, alpha=0.5)
+                label += f" [{mean['low']:.{digits}f}, {mean['high']:.{digits}f}]"
+            lines.append(axis.axvline(mean["mean"], color=colour, label=label))
+    for percent, style in PERCENTILES.items():
+        value = np.percentile(runs["model"], percent)
+        label = f"Model {percent}th percentile {value:.{digits}f}"
+        lines.append(
+            axis.axvline(value, color="#222222", linestyle=style, linewidth=1.2, label=label)
+        )
+    return lines
+
+
+def _size(means: dict) -> str:
+    return f"{means['count']} results of {means['images']} photographs"
+
+
+def _note(bins: dict[str, dict], beginning: str) -> str:
+    """What the intervals are, or why there are none."""
+    values = [one for means in bins.values() for one in means.values()]
+    if any(isinstance(one, dict) and "low" in one for one in values):
+        return f"{beginning} 95% intervals over photographs, where there are six or more"
+    return "No 95% intervals: they need six photographs"
 
 
 def bin_edges(values: np.ndarray) -> np.ndarray:
@@ -105,6 +144,7 @@ def hole_fraction(rows: Sequence[dict], dpi: int) -> bytes:
                 label=scores.RUNS[run],
             )
         axis.set(xlabel="Hole (% of the image)", ylabel=scores.metric(name).title)
+    figure.supxlabel(f"A point a result; N = {len(rows)} results", fontsize=8)
     _name_runs(figure, axes)
     return _png(figure, dpi)
 
@@ -117,40 +157,66 @@ def by_hole(bins: dict[str, dict], dpi: int) -> bytes:
     without intervals where there were too few photographs for one.
     """
     bins = {name: values for name, values in bins.items() if name != "all"}
-    ticks = [f"{_percent(name)}\n{values['count']} results" for name, values in bins.items()]
     names = _main({column for values in bins.values() for column in values})
-    figure, axes = _grid(len(names), height=3.0)
+    figure, axes = _grid(len(names), height=3.2)
     for name, axis in zip(names, axes, strict=True):
         runs = [run for run in COLOURS if any(_column(run, name) in one for one in bins.values())]
         for offset, run in enumerate(runs):
-            found = [
-                (place + 0.12 * (offset - (len(runs) - 1) / 2), values[_column(run, name)])
-                for place, values in enumerate(bins.values())
-                if _column(run, name) in values
-            ]
-            places, means = zip(*found, strict=True)
-            _with_intervals(axis, places, means, run)
-        axis.set(
-            xlabel="Hole (% of the image)",
-            ylabel=scores.metric(name).title,
-            xticks=range(len(bins)),
-            xticklabels=ticks,
-            xlim=(-0.5, len(bins) - 0.5),
-        )
-    figure.supxlabel(
-        "Bars: 95% intervals over photographs, where there are enough of them", fontsize=8
-    )
+            shift = 0.12 * (offset - (len(runs) - 1) / 2)
+            _with_intervals(axis, bins, _column(run, name), shift, run)
+        axis.set_ylabel(scores.metric(name).title)
+        _hole_axis(axis, bins)
+    figure.supxlabel(_note(bins, "Bars:"), fontsize=8)
     _name_runs(figure, axes)
     return _png(figure, dpi)
 
 
-def _with_intervals(axis, places: Sequence[float], means: Sequence[dict], run: str) -> None:
-    """Points of one run, with a bar from low to high where both are known."""
-    middle = [value["mean"] for value in means]
-    below = [value["mean"] - value.get("low", np.nan) for value in means]
-    above = [value.get("high", np.nan) - value["mean"] for value in means]
+@rc_context(STYLE)
+def gains(bins: dict[str, dict], dpi: int) -> bytes | None:
+    """Mean gain of the model over the baseline, for all results and by the hole's share of the
+    image, with paired 95% intervals.
+
+    ``bins`` is by_hole.json. None when it holds no gain, as without a reference image.
+    """
+    names = [name for name in SHOWN if f"gain_{name}" in bins["all"]]
+    if not names:
+        return None
+    figure, axes = _grid(len(names), height=3.2)
+    for name, axis in zip(names, axes, strict=True):
+        axis.axhline(0, color="#222222", linewidth=1)
+        _with_intervals(axis, bins, f"gain_{name}", 0, "model")
+        axis.set_ylabel(f"Gain in {scores.metric(name).title}")
+        _hole_axis(axis, bins)
+    figure.suptitle("Model minus baseline, result by result: above 0 the model is better")
+    figure.supxlabel(_note(bins, "Bars: paired"), fontsize=8)
+    return _png(figure, dpi)
+
+
+def _hole_axis(axis, bins: dict[str, dict]) -> None:
+    ticks = [
+        f"{_percent(name)}\nN = {values['count']}\n({values['images']} photos)"
+        for name, values in bins.items()
+    ]
+    axis.set(
+        xlabel="Hole (% of the image), N results",
+        xticks=range(len(bins)),
+        xticklabels=ticks,
+        xlim=(-0.5, len(bins) - 0.5),
+    )
+
+
+def _with_intervals(axis, bins: dict[str, dict], column: str, shift: float, run: str) -> None:
+    """A point a bin that has the column, with a bar from low to high where both are known."""
+    found = {
+        place + shift: values[column]
+        for place, values in enumerate(bins.values())
+        if column in values
+    }
+    middle = [value["mean"] for value in found.values()]
+    below = [value["mean"] - value.get("low", np.nan) for value in found.values()]
+    above = [value.get("high", np.nan) - value["mean"] for value in found.values()]
     axis.errorbar(
-        places,
+        list(found),
         middle,
         (below, above),
         color=COLOURS[run],
@@ -162,6 +228,8 @@ def _with_intervals(axis, places: Sequence[float], means: Sequence[dict], run: s
 
 
 def _percent(name: str) -> str:
+    if name == "all":
+        return "All"
     low, high = (float(edge) * 100 for edge in name.split("-"))
     return f"{low:g}–{high:g}"
 
@@ -228,31 +296,26 @@ def _correlation(points: Sequence[tuple[float, float]]) -> str:
 def comparison(examples: Sequence[dict], dpi: int) -> bytes:
     """A sheet with a row an example: original, masked, model, baseline, error map.
 
-    ``examples`` have ``title`` (text), ``original``, ``model`` and, unless it failed, ``baseline``
-    (uint8 H×W×3) and ``mask`` (bool H×W).
+    ``examples`` have ``title`` (text) and of these five views (uint8 H×W×3) those that there are;
+    one that no example has gets no column.
     """
-    figure = Figure(figsize=(10.4, 1.95 * len(examples) + 0.3), layout="constrained")
-    axes = figure.subplots(len(examples), 5, squeeze=False)
+    views = [view for view in SHEET if any(view in example for example in examples)]
+    figure = Figure(figsize=(2.08 * len(views), 1.95 * len(examples) + 0.3), layout="constrained")
+    axes = figure.subplots(len(examples), len(views), squeeze=False)
     for example, line in zip(examples, axes, strict=True):
-        views = {
-            "Original": example["original"],
-            "Masked": masked(example["original"], example["mask"]),
-            "Model": example["model"],
-            "Baseline": example.get("baseline"),
-            "Difference": error_map(example["original"], example["model"]),
-        }
-        for axis, view in zip(line, views.values(), strict=True):
-            if view is not None:
-                axis.imshow(view)
+        for axis, view in zip(line, views, strict=True):
+            if view in example:
+                axis.imshow(example[view])
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
         line[0].set_ylabel(example["title"])
-    for axis, title in zip(axes[0], views, strict=True):
-        axis.set_title(title)
-    scale = ScalarMappable(Normalize(0, ERROR_RANGE), colormaps["magma"])
-    figure.colorbar(
-        scale, ax=axes[:, -1], label="Absolute difference\n(levels of 255)", extend="max"
-    )
+    for axis, view in zip(axes[0], views, strict=True):
+        axis.set_title(SHEET[view])
+    if "error" in views:
+        scale = ScalarMappable(Normalize(0, ERROR_RANGE), colormaps["magma"])
+        figure.colorbar(
+            scale, ax=axes[:, -1], label="Absolute difference\n(levels of 255)", extend="max"
+        )
     return _png(figure, dpi)
 
 
