@@ -128,32 +128,3 @@ def test_new_photographs_are_noticed_and_cost_only_themselves(clone, tmp_path):
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_ratings_put_in_place_are_summarised(clone, tmp_path):
-    folder = tmp_path / "rated"
-    shutil.copytree(clone, folder, symlinks=True)
-    path = folder / "data" / "ratings.csv"
-    header = path.read_text()
-    lines = [
-        f"{rater},{hole},{run},seamlessness,{value},\n"
-        for rater, shift in (("ann", 0), ("bob", 1))
-        for hole, run, value in (
-            ("astronaut_mask000", "model", 3 + shift),
-            ("astronaut_mask001", "model", 1 + shift),
-            ("astronaut_mask000", "baseline", 2),
-        )
-    ]
-    lines += [
-        "ann,astronaut_mask000,,preference,model,\n",
-        "bob,astronaut_mask000,,preference,baseline,\n",
-    ]
-    path.write_text(header + "".join(lines))
-    sh(folder, "dvc", "repro")
-    ratings = json.loads((folder / "metrics" / "ratings.json").read_text())
-    assert ratings["ratings"] == 8 and ratings["raters"] == 2
-    assert ratings["seamlessness"]["model"]["mean"] == 2.5
-    assert 0 < ratings["seamlessness"]["agreement"] < 1
-    assert ratings["preference"]["model"] == 0.5
-    assert ratings["preference"]["low"] < 0.1 and ratings["preference"]["high"] > 0.9
-    assert (folder / "metrics" / "figures" / "ratings.png").is_file()

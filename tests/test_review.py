@@ -3,9 +3,11 @@
 import csv
 import json
 import re
+import shutil
 
 import pytest
 import small_project
+from clones import setting, sh
 from PIL import ImageColor
 from playwright.sync_api import sync_playwright
 
@@ -125,16 +127,22 @@ def test_filters_by_metric_hole_and_status(page):
     assert "Nothing fits" in page.locator("#grid").text_content()
 
 
-def test_slider_follows_the_mouse(page):
-    slider = page.locator(".slider").first
+def drag(page, slider, share):
+    """Drag the slider's bar from the middle to a share of the width; return its box."""
     box = slider.bounding_box()
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] / 2, middle)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.2, middle, steps=4)
+    page.mouse.move(box["x"] + box["width"] * share, middle, steps=4)
     page.mouse.up()
+    return box
+
+
+def test_slider_follows_the_mouse(page):
+    slider = page.locator(".slider").first
+    box = drag(page, slider, 0.2)
     assert abs(cut(slider) - 20) <= 1
-    page.mouse.move(box["x"] + box["width"] * 0.9, middle)
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20)
     assert abs(cut(slider) - 20) <= 1
     clip = slider.locator(".right").evaluate("image => getComputedStyle(image).clipPath")
     assert abs(float(re.search(r"([\d.]+)%", clip)[1]) - 20) <= 1
@@ -239,16 +247,54 @@ def test_ratings_by_mouse_and_of_two_people_are_kept_apart(page):
     assert {row["criterion"] for row in rows} <= CRITERIA
 
 
-def test_exported_ratings_are_what_evaluate_reads(page, tmp_path):
-    from wizard.metrics import ratings
+def test_ratings_go_from_the_page_into_numbers_and_figure(browser, clone, tmp_path):
+    """The whole chain, with two fills of each hole: run, look, rate, export, put in place, run."""
+    folder = tmp_path / "rated"
+    shutil.copytree(clone, folder, symlinks=True)
+    setting(folder, "samples_per_mask:", "samples_per_mask: 2")
+    setting(folder, "review_images:", "review_images: 12")
+    sh(folder, "dvc", "repro")
+    address = (folder / "metrics/review/index.html").as_uri()
+    lines = [(folder / "data/ratings.csv").read_text()]
+    for rater, width, keys in (("Ann", 1280, "a543211"), ("Bob", 360, "b321543")):
+        with visit(browser, address, viewport={"width": width, "height": 800}) as page:
+            slider = page.locator(".slider").first
+            slider.scroll_into_view_if_needed()
+            drag(page, slider, 0.2)
+            assert abs(cut(slider) - 20) <= 1
+            assert len(names(page)) == 12
+            rate(page)
+            assert "1 of 6" in page.locator("#rate-count").text_content()
+            assert "the first is rated" in page.locator("#view-rate").inner_text()
+            page.fill("#rater", rater)
+            page.keyboard.press("Escape")
+            page.keyboard.type(keys)
+            lines.append(exported(page)[1].split("\n", 1)[1])
+            rated = min(
+                (r for r in island(page)["results"] if not r["sample"]), key=lambda r: r["turn"]
+            )
+    (folder / "data/ratings.csv").write_text("".join(lines))
+    sh(folder, "dvc", "repro")
 
-    rate(page)
-    page.keyboard.type("a123451")
-    _, text = exported(page)
-    (tmp_path / "ratings.csv").write_text(text, encoding="utf-8")
-    rows = ratings.read(tmp_path / "ratings.csv")
-    summary = ratings.summarise(rows, {row["id"]: "p" for row in rows}, 100, 0)
-    assert summary["ratings"] == 7 and summary["preference"]["count"] == 1
+    ratings = json.loads((folder / "metrics/ratings.json").read_text())
+    assert (ratings["ratings"], ratings["raters"], ratings["unknown"]) == (14, 2, 0)
+    seamless = {run: ratings["seamlessness"][run]["mean"] for run in ("model", "baseline")}
+    order = ["model", "baseline"] if rated["model_first"] else ["baseline", "model"]
+    assert seamless == dict(zip(order, (4.0, 3.5), strict=True))
+    assert ratings["seamlessness"]["agreement"] < 0.5
+    assert ratings["preference"]["model"] == 0.5
+    assert ratings["preference"]["low"] < 0.1 and ratings["preference"]["high"] > 0.9
+    assert (folder / "metrics/figures/ratings.png").is_file()
+
+
+def test_controls_are_folded_on_a_narrow_screen_only(browser, address):
+    with visit(browser, address, viewport={"width": 360, "height": 740}) as page:
+        assert not page.locator("#sort").is_visible()
+        page.locator("#controls summary").click()
+        page.select_option("#order", "best")
+        page.set_viewport_size({"width": 1280, "height": 800})
+        assert page.locator("#sort").is_visible()
+        assert not page.locator("#controls summary").is_visible()
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])

@@ -209,7 +209,8 @@ function showDetails(result) {
   const views = Object.keys(VIEWS).filter((view) => view in result.views);
   $("details-body").replaceChildren(
     make("div", { className: "wide" }, ...views.map((view) => figure(result, view, ABOUT[view]))),
-    rows(make("table", { "aria-label": "Photograph" }), Object.entries(result.facts)),
+    rows(make("table", { "aria-label": "Photograph" }),
+      [...Object.entries(result.facts), ["Hole", `${percentText(result)} of the image`]]),
     scoreTable(result));
   $("details").showModal();
 }
@@ -218,7 +219,8 @@ function showDetails(result) {
 function scoreTable(result) {
   const prefix = (run) => (run === "model" ? "" : `${run}_`);
   const runs = ["model", "baseline", "roundtrip", "raw"].filter((run) => run in result.views);
-  const own = data.metrics.filter((metric) => !runs.some((run) => metric.name.startsWith(`${run}_`)));
+  const own = data.metrics.filter((metric) =>
+    metric.name !== "hole_fraction" && !runs.some((run) => metric.name.startsWith(`${run}_`)));
   const head = make("tr", {}, ...["Metric", ...runs.map((run) => VIEWS[run])].map((text) =>
     make("th", { scope: "col", textContent: text })));
   const lines = own.map((metric) => make("tr", {},
@@ -473,6 +475,11 @@ function start() {
     $(id).addEventListener("input", drawGrid);
   }
   $("tools").addEventListener("submit", (event) => event.preventDefault());
+  // On a narrow screen the controls would fill it before the first result.
+  const narrow = matchMedia("(max-width: 640px)");
+  const fold = () => { $("controls").open = !narrow.matches; };
+  narrow.addEventListener("change", fold);
+  fold();
   drawGrid();
 
   rows($("quality"), data.quality);
@@ -489,6 +496,7 @@ function start() {
   $("close").addEventListener("click", () => $("details").close());
 
   restore();
+  $("first-only").hidden = !data.results.some((result) => result.sample > 0);
   $("export").addEventListener("click", download);
   if (!queue.length) {
     $("rate-body").replaceChildren(make("p", { textContent: "There is no result with both a model's and a baseline's fill to rate." }));
