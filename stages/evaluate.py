@@ -16,8 +16,11 @@ against where one is needed, is a row without numbers and never part of a mean.
 import csv
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -54,35 +57,40 @@ def main(params_path: Path) -> None:
         records.read(DATA / f"{name}.jsonl") for name in ("images", "masks", "inpainted")
     )
     opinions = ratings.read(DATA / "ratings.csv")
-    holes = plan(photographs, masks, results)
     blind = settings.reference == "none"
     runs = runs_to_score(results, blind)
     work = partial(score_hole, runs=runs, ring_px=settings.ring_px, blind=blind)
-    scored = local.run(work, holes, runtime.workers)
-    rows = [row for rows in progress(scored, len(holes), "evaluate", "hole") for row in rows]
+    scored = local.run(work, plan(photographs, masks, results), runtime.workers)
+    rows = [row for rows in progress(scored, len(masks), "evaluate", "hole") for row in rows]
 
     lost = sum(row["status"] != records.OK for row in photographs)
     draws = {"resamples": settings.bootstrap, "seed": records.seed(settings.seed, "evaluate", "")}
     quality = publish(rows, lost, {}, settings, draws)
-    image_of = {row["id"]: row["image"] for row in records.usable(rows)}
+    image_of = {row["id"]: row["image"] for row in rows if row["status"] == records.OK}
     write_json("ratings", ratings.summarise(opinions, image_of, **draws))
     if settings.learned and quality["count"]:
         figures = {}
         try:
-            measure_learned(everything, holes, records.usable(rows), runs, figures)
+            holes = {hole.row["id"]: hole for hole in plan(photographs, masks, results)}
+            good = [row for row in rows if row["status"] == records.OK]
+            measure_learned(everything, holes, good, runs, figures)
         finally:  # keep what was measured before weights turned out to be missing
             quality = publish(rows, lost, figures, settings, draws)
     print(summary.table(quality))
     report_failures(rows, runtime.max_failures)
 
 
-def plan(photographs: list[dict], masks: list[dict], results: list[dict]) -> list[Hole]:
-    """Bring together what belongs to one hole."""
-    fills = {row["id"]: {} for row in masks}
-    for row in results:
-        fills[row["id"]][row["run"], row["sample"]] = row
+def plan(photographs: records.Rows, masks: records.Rows, results: records.Rows) -> Iterator[Hole]:
+    """Bring together what belongs to one hole; manifests are sorted by id."""
     files = {row["id"]: DATA / row["file"] for row in records.usable(photographs)}
-    return [Hole(row, files[row["image"]], fills[row["id"]]) for row in masks]
+    fills_of = groupby(results, itemgetter("id"))
+    name, fills = next(fills_of, ("", ()))
+    for row in masks:
+        own = {}
+        if name == row["id"]:
+            own = {(fill["run"], fill["sample"]): fill for fill in fills}
+            name, fills = next(fills_of, ("", ()))
+        yield Hole(row, files[row["image"]], own)
 
 
 def runs_to_score(results: list[dict], blind: bool) -> list[str]:
@@ -156,7 +164,7 @@ def publish(
     rows: list[dict], lost: int, figures: dict, settings: params.Evaluate, draws: dict
 ) -> dict:
     """Write scores.csv, quality.json and by_hole.json; ``figures`` are those of no single row."""
-    good = records.usable(rows)
+    good = [row for row in rows if row["status"] == records.OK]
     quality = summary.quality(good, lost + len(rows) - len(good), settings.ssim_target, **draws)
     for name, figure in figures.items():
         place, _, metric = name.partition("_")
@@ -168,7 +176,11 @@ def publish(
 
 
 def measure_learned(
-    everything: params.Params, holes: list[Hole], rows: list[dict], runs: list[str], figures: dict
+    everything: params.Params,
+    holes: dict[str, Hole],
+    rows: list[dict],
+    runs: list[str],
+    figures: dict,
 ) -> None:
     """Ask pretrained networks: columns are added to the rows, what is of no row to ``figures``."""
     from wizard.metrics import learned
@@ -181,8 +193,7 @@ def measure_learned(
         device=runtime.device,
         batch=runtime.batch_size,
     )
-    hole_of = {hole.row["id"]: hole for hole in holes}
-    fills = [(hole_of[row["id"]], row["sample"]) for row in rows]
+    fills = [(holes[row["id"]], row["sample"]) for row in rows]
     originals = [hole.photograph for hole, _ in fills]
     results = {
         run: [DATA / hole.fill(run, sample)["file"] for hole, sample in fills] for run in runs

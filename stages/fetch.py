@@ -41,7 +41,7 @@ def main(params_path: Path) -> None:
     folder = records.Folder(DATA / "images")
     work = partial(prepare, size=fetch.size, max_pixels=fetch.max_pixels, journal=journal)
     done = local.run(work, collection.photos, runtime.workers, processes=False)
-    rows = []
+    rows = records.Rows()
     for row, png in console.progress(done, collection.total, "fetch"):
         if png is not None:
             name = f"{row['id']}.png"

