@@ -16,6 +16,7 @@ from PIL import Image
 import plot
 from wizard import records
 from wizard.metrics import summary
+from wizard.metrics.learned import OF_A_RESULT as LEARNED
 from wizard.report import histograms, pictures, review, scores, sheets
 
 
@@ -95,7 +96,7 @@ def test_without_a_reference_the_other_metrics_are_shown(tmp_path, monkeypatch):
     data = island(tmp_path)
     assert data["headline"] == "edge_step"
     assert {"original", "model", "baseline"} < set(data["results"][0]["views"])
-    assert not any("error" in one["views"] for one in data["results"])
+    assert not any({"error", "roundtrip"} & set(one["views"]) for one in data["results"])
     made = outputs(tmp_path)
     assert made["ssim.csv"] == b"from,to,count,share\n" and "gains.png" not in made
 
@@ -175,6 +176,12 @@ def test_a_cell_that_is_no_number_is_named(tmp_path):
     (tmp_path / "scores.csv").write_text("id,mask,sample,status,ssim\na,0,0,ok,high\n")
     with pytest.raises(ValueError, match=r"scores.csv:2: column ssim: 'high' is no number"):
         scores.read(tmp_path / "scores.csv")
+
+
+@pytest.mark.parametrize("learned", LEARNED)
+def test_every_learned_metric_has_a_name_and_a_direction(learned):
+    metric = scores.metric(f"baseline_learned_{learned}")
+    assert metric.label.startswith("Baseline: ") and metric.better in ("higher", "lower")
 
 
 def test_worst_first_follows_the_direction_of_the_metric():
