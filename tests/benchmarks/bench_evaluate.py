@@ -1,59 +1,66 @@
-"""Time of measuring 1,000 results at 256×256, beside what people write themselves.
+"""Time of measuring results at 256×256, beside what people write themselves.
 
-    python tests/benchmarks/bench_evaluate.py [results]
+    python tests/benchmarks/bench_evaluate.py [--pairs 1000] [--rounds 3]
 
-Reads and scores the same PNG files in each way, three rounds in turn, medians. Prints a table,
-checks that SSIM and PSNR agree, and writes bench_evaluate.json into the current folder.
+Reads and scores the same PNG files in each way, in turn: with the stage's every metric over all
+cores and on one, and SSIM and PSNR alone by our code, by scikit-image and by torchmetrics. Checks
+that their values agree, prints a table and writes results/evaluate.json.
 """
 
-import json
-import statistics
-import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import measure
 import numpy as np
 from skimage.data import astronaut
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "stages"))
+from wizard import images, metrics
+from wizard.metrics import pixel
+from wizard.runners import local
 
-from wizard import images, metrics, records  # noqa: E402
-from wizard.metrics import pixel  # noqa: E402
-from wizard.runners import local  # noqa: E402
-
-SIDE, ROUNDS, RING = 256, 3, 8
+SIDE, RING = 256, 8
 
 
-def main(results: int) -> None:
+def main() -> None:
+    options = measure.arguments(__doc__, pairs=1000, rounds=3)
     with tempfile.TemporaryDirectory() as folder:
-        files = [make(Path(folder), number) for number in range(results)]
+        files = [make(Path(folder), number) for number in range(options.pairs)]
+        values = {}
         ways = {
             "every metric, all cores": lambda: list(local.run(every_metric, files)),
             "every metric, one core": lambda: list(map(every_metric, files)),
+            "SSIM and PSNR, all cores": lambda: list(local.run(ours, files)),
             "SSIM and PSNR, one core": lambda: list(map(ours, files)),
             "scikit-image loop": lambda: list(map(scikit_image, files)),
-            "torchmetrics loop": partial(torchmetrics, files),
+            "torchmetrics loop": lambda: list(map(torchmetrics, files)),
         }
-        seconds = {name: [] for name in ways}
-        for _ in range(ROUNDS):
-            values = {}
-            for name, score_all in ways.items():
-                start = time.perf_counter()
-                values[name] = score_all()
-                seconds[name].append(time.perf_counter() - start)
-    np.testing.assert_allclose(
-        values["SSIM and PSNR, one core"], values["scikit-image loop"], atol=1e-9
-    )
-    median = {name: statistics.median(times) for name, times in seconds.items()}
-    reference = median["scikit-image loop"]
-    print(f"{results} results, {SIDE}×{SIDE}, {local.cores()} cores, median of {ROUNDS}")
-    for name, time_taken in median.items():
-        print(f"{name:26}{time_taken:8.1f} s {reference / time_taken:6.2f} × scikit-image loop")
-    report = {"results": results, "cores": local.cores(), "seconds": median}
-    records.write_atomic("bench_evaluate.json", (json.dumps(report, indent=2) + "\n").encode())
+        ways = {name: partial(timed, way, name, values) for name, way in ways.items()}
+        seconds = measure.in_turn(ways, options.rounds)
+    check_values(values)
+    print(f"{options.pairs} results of {SIDE}×{SIDE}, {measure.cores()} cores")
+    report = {"pairs": options.pairs, "rounds": options.rounds}
+    report |= measure.compare({"whole": seconds}, "SSIM and PSNR, one core")
+    machine = measure.machine("opencv-python-headless", "scikit-image", "torchmetrics", "torch")
+    measure.write(options.output, "evaluate", report | {"machine": machine})
+
+
+def timed(way: Callable[[], list], name: str, values: dict[str, list]) -> float:
+    """Seconds of one way; its values are kept under its name."""
+    start = time.perf_counter()
+    values[name] = way()
+    return time.perf_counter() - start
+
+
+def check_values(values: dict[str, list]) -> None:
+    """Ours are scikit-image's; torchmetrics computes in single precision and keeps the frame."""
+    own = np.array(values["SSIM and PSNR, one core"])
+    np.testing.assert_array_equal(own, values["SSIM and PSNR, all cores"])
+    np.testing.assert_allclose(own, values["scikit-image loop"], atol=1e-9)
+    np.testing.assert_allclose(own[:, 1], np.array(values["torchmetrics loop"])[:, 1], atol=1e-3)
 
 
 def make(folder: Path, number: int) -> tuple[Path, Path, Path]:
@@ -104,19 +111,16 @@ def scikit_image(files: tuple[Path, Path, Path]) -> tuple[float, float]:
     return ssim, peak_signal_noise_ratio(original, result)
 
 
-def torchmetrics(all_files: list[tuple[Path, Path, Path]]) -> list[tuple[float, float]]:
+def torchmetrics(files: tuple[Path, Path, Path]) -> tuple[float, float]:
     import torch
     from torchmetrics.functional import image
 
-    scores = []
-    for files in all_files:
-        original, result, _ = (torch.tensor(one) for one in read(files))
-        pair = [one.permute(2, 0, 1)[None].float() for one in (result, original)]
-        ssim = image.structural_similarity_index_measure(*pair, data_range=255.0)
-        psnr = image.peak_signal_noise_ratio(*pair, data_range=255.0)
-        scores.append((ssim.item(), psnr.item()))
-    return scores
+    original, result, _ = (torch.tensor(one) for one in read(files))
+    pair = [one.permute(2, 0, 1)[None].float() for one in (result, original)]
+    ssim = image.structural_similarity_index_measure(*pair, data_range=255.0)
+    psnr = image.peak_signal_noise_ratio(*pair, data_range=255.0)
+    return ssim.item(), psnr.item()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    main()

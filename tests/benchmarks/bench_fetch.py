@@ -40,10 +40,10 @@ def main() -> None:
         if options.peers:
             ways["img2dataset"] = partial(img2dataset, Path(folder), address, options.peers)
             machine["peer"] = measure.peer_versions(options.peers, "img2dataset")
-        whole, more = measure.at_two_sizes(ways, options.photographs, options.rounds)
+        seconds = measure.at_two_sizes(ways, options.photographs, options.rounds)
     print(f"{options.photographs} photographs of {WIDTH}×{HEIGHT}, {measure.cores()} cores")
-    report |= measure.compare(whole, more, "fetch")
-    measure.write(options.results, "fetch", report | {"machine": machine})
+    report |= measure.compare(seconds, "fetch")
+    measure.write(options.output, "fetch", report | {"machine": machine})
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ def main() -> None:
             sizes[count] = run(Path(folder), count)
     show(sizes)
     report = {"machine": measure.machine("dvc", "numpy", "opencv-python-headless", "pillow")}
-    measure.write(options.results, "growth", report | {"photographs": sizes})
+    measure.write(options.output, "growth", report | {"photographs": sizes})
 
 
 def run(project: Path, count: int) -> dict[str, dict[str, float]]:

@@ -34,7 +34,7 @@ def main() -> None:
     print(f"model run over pipeline: {overhead:.3f}")
     report = {"holes": options.holes, "rounds": options.rounds, "seconds": parts}
     report |= {"overhead": overhead, "machine": measure.machine("torch", "diffusers")}
-    measure.write(options.results, "overhead", report)
+    measure.write(options.output, "overhead", report)
 
 
 def run(project: Path) -> dict[str, float]:

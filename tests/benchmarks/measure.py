@@ -32,13 +32,14 @@ sys.path.insert(0, str(STAGES))
 
 
 def arguments(doc: str, **defaults: int) -> argparse.Namespace:
-    """The command line of a benchmark: a whole number for each default, and ``--results``."""
+    """The command line of a benchmark: a whole number for each default, where the
+    JSON file goes, and where the peers are."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON file")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument(
         "--peers", type=Path, help="virtual environment of requirements-bench.txt; none: left out"
     )
@@ -140,10 +141,9 @@ def medians(values: dict[str, list[float]]) -> dict[str, float]:
 
 def at_two_sizes(
     ways: dict[str, Callable[[int], float]], count: int, rounds: int
-) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Seconds of each way over ``count`` items, and what one item more costs without start-up.
-
-    The second is the difference to the same way over one item, divided by the items between.
+) -> dict[str, dict[str, list[float]]]:
+    """Seconds of each way over ``count`` items, and what one item more costs without start-up:
+    the difference to the same way over one item, divided by the items between.
     """
     runs = {(name, n): partial(way, n) for name, way in ways.items() for n in (1, count)}
     seconds = in_turn(runs, rounds)
@@ -155,24 +155,24 @@ def at_two_sizes(
         ]
         for name in ways
     }
-    return whole, more
+    return {"whole process": whole, "one item more": more}
 
 
-def compare(whole: dict[str, list[float]], more: dict[str, list[float]], own: str) -> dict:
-    """Print and return the medians, and how many times as long as ``own`` the others took.
+def compare(measured: dict[str, dict[str, list[float]]], own: str) -> dict:
+    """Print and return medians, and how many times as long as ``own`` the other ways took.
 
-    ``whole`` are seconds of whole processes, ``more`` those of one item more; a ratio is the
-    median of the rounds' own ratios.
+    ``measured`` is what was measured → way → seconds in each round. A ratio is the median of the
+    rounds' own ratios.
     """
     report = {}
-    for title, values in (("whole process", whole), ("one item more", more)):
+    for title, values in measured.items():
         times = {
             name: statistics.median(a / b for a, b in zip(series, values[own], strict=True))
             for name, series in values.items()
         }
         report[title] = {"seconds": medians(values), f"times as long as {own}": times}
         for name, seconds in report[title]["seconds"].items():
-            print(f"{title:15}{name:14}{seconds:10.3f} s {times[name]:8.2f} ×")
+            print(f"{title:15}{name:26}{seconds:10.3f} s {times[name]:8.2f} ×")
     return report
 
 
@@ -198,11 +198,11 @@ def peer_versions(peers: Path, *packages: str) -> dict[str, str]:
     return dict(zip(packages, found, strict=True))
 
 
-def write(results: Path, name: str, report: dict) -> None:
-    """The report as ``<results>/<name>.json``."""
-    results.mkdir(parents=True, exist_ok=True)
+def write(folder: Path, name: str, report: dict) -> None:
+    """The report as ``<folder>/<name>.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_rounded(report), indent=2, ensure_ascii=False) + "\n"
-    (results / f"{name}.json").write_text(text, encoding="utf-8")
+    (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 def _rounded(value):
