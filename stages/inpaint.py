@@ -145,10 +145,9 @@ def plan_diffusion(settings: params.Inpaint, runtime: params.Runtime, raw: str |
     call = settings.model_dump(
         include={"prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "strength"}
     )
-    machine = {"device": runtime.device, "dtype": runtime.dtype, "scheduler": settings.scheduler}
-    load_model = partial(
-        filling.load, "diffusers", settings.prefill, runtime.batch_size, **machine, **call
-    )
+    machine = runtime.model_dump(include={"device", "dtype", "compile"})
+    load_model = partial(filling.load, "diffusers", settings.prefill, runtime.batch_size)
+    load_model = partial(load_model, scheduler=settings.scheduler, **machine, **call)
     if runtime.runner == "ray":
         from wizard.models import diffusion
 

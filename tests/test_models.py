@@ -114,6 +114,18 @@ def test_another_batch_size_moves_no_pixel_by_more_than_a_level(diffusion, portr
         assert np.abs(a.astype(int) - b).max() <= 1
 
 
+@pytest.mark.system
+def test_a_compiled_network_paints_the_same_within_a_level(diffusion, program, portraits, holes):
+    program("g++", "g++")
+    compiled = face_tiny(compile=True)
+    assert compiled.identity == diffusion.identity | {"compiled": True}
+    one, other = (
+        results(filling.Filler(b, "telea", 3), portraits, holes) for b in (diffusion, compiled)
+    )
+    for a, b in zip(one, other, strict=True):
+        assert np.abs(a.astype(int) - b).max() <= 1
+
+
 @pytest.mark.parametrize("scheduler", ["DDIMScheduler", "UniPCMultistepScheduler"])
 def test_the_scheduler_can_be_changed(scheduler, portraits, holes):
     backend = face_tiny(scheduler=scheduler)

@@ -135,6 +135,7 @@ class Runtime(Block):
     device: Literal["auto", "cpu", "mps", "cuda"] | Annotated[str, Field(pattern=r"^cuda:\d+$")]
     dtype: Literal["auto", "float32", "float16", "bfloat16"]
     batch_size: Annotated[int, Field(ge=1, le=1024)]
+    compile: bool
     runner: Literal["local", "ray"]
     address: Annotated[str, Field(min_length=1)] | None
     cpus_per_actor: Annotated[int, Field(ge=1, le=1024)]

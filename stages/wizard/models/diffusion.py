@@ -169,13 +169,16 @@ def load(
     scheduler: str | None,
     device: str,
     dtype: str,
+    compile: bool = False,
     **call,
 ) -> Diffusion:
     """Load a checkpoint from a folder or the Hub and put it on its device.
 
     Only safetensors are read and no code of a checkpoint is run. ``device`` and ``dtype`` may be
     "auto": CUDA, then MPS, then CPU; half precision on CUDA (bfloat16 where the GPU computes in
-    it), float32 elsewhere. ``call`` is what :class:`Diffusion` passes to each call.
+    it), float32 elsewhere. ``compile`` compiles the network's repeated blocks, which takes a while
+    before the first batch and wants a C++ compiler. ``call`` is what :class:`Diffusion` passes to
+    each call.
 
     Raises BadSetting when the checkpoint cannot be had or is not for inpainting.
     """
@@ -205,13 +208,20 @@ def load(
     for part in ("unet", "vae"):
         if hasattr(pipe, part):  # convolutions read this order without copying, on CPU and CUDA
             getattr(pipe, part).to(memory_format=torch.channels_last)
+    if compile:
+        _network(pipe).compile_repeated_blocks()
     identity = {
         "checkpoint": {name: file_sha256(path) for name, path in _files(folder).items()},
         "scheduler": type(pipe.scheduler).__name__,
         "dtype": dtype,
         "device": device.split(":")[0],
-    }
+    } | ({"compiled": True} if compile else {})
     return Diffusion(pipe, identity, call)
+
+
+def _network(pipe):
+    """What denoises: a UNet, or a transformer in newer families."""
+    return getattr(pipe, "unet", None) or pipe.transformer
 
 
 def files(model: str, revision: str | None, variant: str | None) -> dict[str, Path]:
