@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_evaluate.py [--pairs 1000] [--rounds 3]
 
 Reads and scores the same PNG files in each way, in turn: with the stage's every metric over all
-cores and on one, and SSIM and PSNR alone by our code, by scikit-image and by torchmetrics. Checks
-that their values agree, prints a table and writes results/evaluate.json.
+cores and in one process, and SSIM and PSNR alone by our code, by scikit-image and by torchmetrics.
+Checks that their values agree, prints a table and writes results/evaluate.json.
 """
 
 import tempfile
@@ -31,10 +31,10 @@ def main() -> None:
         files = [make(Path(folder), number) for number in range(options.pairs)]
         values = {}
         ways = {
-            "every metric, all cores": lambda: list(local.run(every_metric, files)),
-            "every metric, one core": lambda: list(map(every_metric, files)),
-            "SSIM and PSNR, all cores": lambda: list(local.run(ours, files)),
-            "SSIM and PSNR, one core": lambda: list(map(ours, files)),
+            "every metric, a process a core": lambda: list(local.run(every_metric, files)),
+            "every metric, one process": lambda: list(map(every_metric, files)),
+            "SSIM and PSNR, a process a core": lambda: list(local.run(ours, files)),
+            "SSIM and PSNR, one process": lambda: list(map(ours, files)),
             "scikit-image loop": lambda: list(map(scikit_image, files)),
             "torchmetrics loop": lambda: list(map(torchmetrics, files)),
         }
@@ -43,7 +43,7 @@ def main() -> None:
     check_values(values)
     print(f"{options.pairs} results of {SIDE}×{SIDE}, {measure.cores()} cores")
     report = {"pairs": options.pairs, "rounds": options.rounds}
-    report |= measure.compare({"whole": seconds}, "SSIM and PSNR, one core")
+    report |= measure.compare({"whole": seconds}, "SSIM and PSNR, one process")
     machine = measure.machine("opencv-python-headless", "scikit-image", "torchmetrics", "torch")
     measure.write(options.output, "evaluate", report | {"machine": machine})
 
@@ -57,8 +57,8 @@ def timed(way: Callable[[], list], name: str, values: dict[str, list]) -> float:
 
 def check_values(values: dict[str, list]) -> None:
     """Ours are scikit-image's; torchmetrics computes in single precision and keeps the frame."""
-    own = np.array(values["SSIM and PSNR, one core"])
-    np.testing.assert_array_equal(own, values["SSIM and PSNR, all cores"])
+    own = np.array(values["SSIM and PSNR, one process"])
+    np.testing.assert_array_equal(own, values["SSIM and PSNR, a process a core"])
     np.testing.assert_allclose(own, values["scikit-image loop"], atol=1e-9)
     np.testing.assert_allclose(own[:, 1], np.array(values["torchmetrics loop"])[:, 1], atol=1e-3)
 

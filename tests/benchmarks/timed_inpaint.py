@@ -39,8 +39,8 @@ def timed_progress(progress: Callable) -> Callable:
     def timed(items, total, desc: str, *args) -> Iterator:
         start = time.perf_counter()
         yield from progress(items, total, desc, *args)
-        # A run may show its progress in parts, named "<run>" and "<run>, <part>".
-        seconds[desc.partition(",")[0]] += time.perf_counter() - start
+        # A run shows its progress in parts: "look up <run>", "paint <run>".
+        seconds[desc.split()[-1]] += time.perf_counter() - start
 
     return timed
 

@@ -1,0 +1,29 @@
+"""The benchmarks still run: at their smallest size, without the peers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent / "benchmarks"
+SMALLEST = {
+    "evaluate": ["--pairs", "2"],
+    "fetch": ["--photographs", "2"],
+    "overhead": ["--holes", "2"],
+}
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_benchmark_writes_its_report(tmp_path, name):
+    command = [sys.executable, FOLDER / f"bench_{name}.py", "--rounds", "1", "--output", tmp_path]
+    subprocess.run([*command, *SMALLEST[name]], check=True)
+    report = json.loads((tmp_path / f"{name}.json").read_text())
+    assert report["rounds"] == 1
+
+
+@pytest.mark.parametrize("name", ["fill", "growth"])
+def test_a_benchmark_too_slow_to_run_here_explains_itself(name):
+    command = [sys.executable, FOLDER / f"bench_{name}.py", "--help"]
+    assert f"results/{name}.json" in subprocess.check_output(command, text=True)
