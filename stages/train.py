@@ -32,7 +32,6 @@ from wizard.console import BadSetting, progress
 
 WORK = Path(".work/train")
 MODEL = Path("data/models/face-tiny")
-AVERAGED_STEPS = 20
 PREVIEW_STEPS = 250
 
 # Losses that each arm of the ablation does without.
@@ -163,18 +162,19 @@ def ablation(settings: params.Params, photos: list[Path]) -> None:
 
 def validate(settings: params.Params, photos: list[Path]) -> None:
     """The exported model beside the baselines and its autoencoder, and the curve of its sampler."""
-    from wizard.training import people, pictures, validation
+    from wizard.training import loop, people, pictures, validation
 
     training, faces = people.read(photos, settings.train.size)
     tables = {kind: compare(settings, faces, kind) for kind in validation.KINDS}
     sampler = measure_sampler(settings, faces)
-    losses = {name: read_curve(name) for name in ("autoencoder", "refine", "denoiser")}
+    phases = ("autoencoder", "refine", "denoiser")
+    losses = {name: loop.read_log(WORK / f"{name}.jsonl") for name in phases}
     blocks = ("train", "autoencoder", "refine", "denoiser", "inpaint")
     facts = {
         "settings": {name: getattr(settings, name).model_dump() for name in blocks},
         "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip(),
         "photographs": {"training": describe(training), "validation": describe(faces)},
-        "denoiser_steps": checkpoint_of("denoiser")["step"],
+        "steps_done": {name: checkpoint_of(name)["step"] for name in phases},
         "validation": tables,
         "sampler": sampler,
         "ablation": json.loads((WORK / "ablation.json").read_text()),
@@ -298,52 +298,25 @@ def eyes_and_hair(image: np.ndarray) -> np.ndarray:
     return image[size // 10 : size * 6 // 10, size // 5 : size * 4 // 5]
 
 
-def read_curve(name: str) -> list[dict]:
-    """Logged losses of a command, the last run's where runs overlap after a kill."""
-    path = WORK / f"{name}.jsonl"
-    if not path.is_file():
-        return []
-    rows = {row["step"]: row for row in map(json.loads, path.read_text().splitlines())}
-    return [rows[step] for step in sorted(rows)]
-
-
 def write_json(path: Path, content: dict) -> None:
     """Indented JSON with a newline at its end."""
     records.write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def run(name: str, train: Callable, *arguments, every: Callable = lambda: None) -> None:
-    """Train from the last checkpoint to the end, keeping the mean loss of every 20 steps.
+    """Train from the last checkpoint to the end, keeping the losses.
 
     The last two of `arguments` are the settings of the command and the seed. `every` is called
     each 250 steps.
     """
-    from wizard.training import checkpoint
+    from wizard.training import checkpoint, loop
 
     path = WORK / f"{name}.pt"
-    rows: list[dict] = []
-    settings = arguments[-2]
-    steps = train(*arguments, path, device(), rows.append)
-    left = settings.steps - checkpoint.step(path)
-    WORK.mkdir(parents=True, exist_ok=True)
-    with open(WORK / f"{name}.jsonl", "a", encoding="utf-8") as log:
-        for step in progress(steps, left, name, unit="step"):
-            if len(rows) == AVERAGED_STEPS:
-                log.write(json.dumps(mean_row(rows)) + "\n")
-                log.flush()
-                rows.clear()
-            if (step + 1) % PREVIEW_STEPS == 0:
-                every()
-
-
-def mean_row(rows: list[dict]) -> dict:
-    """The mean of each term over the steps that had it, at the last step."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    means = {}
-    for name in names:
-        values = [row[name] for row in rows if name in row]
-        means[name] = round(sum(values) / len(values), 6)
-    return means | {"step": rows[-1]["step"]}
+    left = arguments[-2].steps - checkpoint.step(path)
+    rows = loop.logged(train(*arguments, path, device()), WORK / f"{name}.jsonl")
+    for row in progress(rows, left, name, unit="step"):
+        if (row["step"] + 1) % PREVIEW_STEPS == 0:
+            every()
 
 
 def seed_weights(settings: params.Params) -> None:

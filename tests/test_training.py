@@ -18,6 +18,7 @@ from wizard.training import (
     checkpoint,
     denoiser,
     discriminator,
+    loop,
     losses,
     networks,
     people,
@@ -46,10 +47,6 @@ def images():
 def vae():
     torch.manual_seed(0)
     return networks.autoencoder(CHANNELS, SIZE)
-
-
-def ignore(_row):
-    pass
 
 
 def test_adaptive_weight_is_the_ratio_of_gradient_lengths():
@@ -213,9 +210,8 @@ checkpoint.EVERY_SECONDS = 0
 torch.manual_seed(0)
 images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
 net = networks.autoencoder(CHANNELS, SIZE)
-steps = autoencoder.train(net, images, AUTOENCODER, 0, Path(sys.argv[1]), "cpu", ignore)
-for step in steps:
-    if step == 2:
+for row in autoencoder.train(net, images, AUTOENCODER, 0, Path(sys.argv[1]), "cpu"):
+    if row["step"] == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -227,13 +223,11 @@ def test_a_run_stopped_by_sigkill_ends_like_one_that_was_not(vae, images, tmp_pa
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-500:]
     assert checkpoint.step(tmp_path / "killed.pt") == 3
 
-    seen: list[dict] = []
-    for path, report in ((tmp_path / "killed.pt", seen.append), (tmp_path / "whole.pt", ignore)):
+    for name, steps in (("killed.pt", [3, 4, 5]), ("whole.pt", [*range(6)])):
         torch.manual_seed(0)
         net = networks.autoencoder(CHANNELS, SIZE)
-        steps = autoencoder.train(net, images, AUTOENCODER, 0, path, "cpu", report)
-        assert list(steps)[-1] == 5
-    assert [row["step"] for row in seen] == [3, 4, 5]
+        rows = autoencoder.train(net, images, AUTOENCODER, 0, tmp_path / name, "cpu")
+        assert [row["step"] for row in rows] == steps
     resumed, whole = (checkpoint.read(tmp_path / name)["vae"] for name in ("killed.pt", "whole.pt"))
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value, rtol=1e-4, atol=1e-5)
@@ -241,8 +235,7 @@ def test_a_run_stopped_by_sigkill_ends_like_one_that_was_not(vae, images, tmp_pa
 
 def test_refinement_leaves_the_encoder_as_it_is(vae, images, tmp_path):
     before = {name: value.clone() for name, value in vae.state_dict().items()}
-    rows: list[dict] = []
-    list(autoencoder.refine(vae, images, REFINE, 0, tmp_path / "r.pt", "cpu", rows.append))
+    rows = list(autoencoder.refine(vae, images, REFINE, 0, tmp_path / "r.pt", "cpu"))
     changed = {name for name, value in vae.state_dict().items() if not value.equal(before[name])}
     assert changed and not {name for name in changed if name.startswith(("encoder", "quant_conv"))}
     assert "adversarial" not in rows[0] and rows[1]["balance"] > 0
@@ -250,8 +243,7 @@ def test_refinement_leaves_the_encoder_as_it_is(vae, images, tmp_path):
 
 def test_a_term_of_weight_zero_is_switched_off(vae, images, tmp_path):
     settings = SimpleNamespace(**{**vars(REFINE), "adversarial": 0.0})
-    rows: list[dict] = []
-    list(autoencoder.refine(vae, images, settings, 0, tmp_path / "r.pt", "cpu", rows.append))
+    rows = list(autoencoder.refine(vae, images, settings, 0, tmp_path / "r.pt", "cpu"))
     assert not {"adversarial", "discriminator"} & rows[-1].keys()
 
 
@@ -266,7 +258,7 @@ def test_the_denoiser_goes_on_from_its_checkpoint_and_is_restored_averaged(vae, 
         nets = networks.denoiser([32, 64], SIZE // 4), networks.text_encoder(tokenizer)
         settings = SimpleNamespace(**{**vars(DENOISER), "steps": steps})
         rest = (tokenizer, networks.scheduler(), latents, CAPTIONS * 4, settings, 0, path, "cpu")
-        return nets, list(denoiser.train(*nets, *rest, ignore))
+        return nets, [row["step"] for row in denoiser.train(*nets, *rest)]
 
     assert train(2)[1] == [0, 1]
     (unet, text_encoder), steps = train(4)
@@ -276,6 +268,14 @@ def test_the_denoiser_goes_on_from_its_checkpoint_and_is_restored_averaged(vae, 
     denoiser.restore(state, vae, unet, text_encoder)
     assert vae.config.scaling_factor == pytest.approx(latents.scale)
     assert any(not value.equal(trained[name]) for name, value in unet.state_dict().items())
+
+
+def test_the_log_keeps_means_of_twenty_steps_and_the_last_of_two_runs(tmp_path):
+    path = tmp_path / "losses.jsonl"
+    for rise in (0, 100):
+        rows = ({"step": step, "loss": float(step + rise)} for step in range(45))
+        assert len(list(loop.logged(rows, path))) == 45
+    assert loop.read_log(path) == [{"step": 19, "loss": 109.5}, {"step": 39, "loss": 129.5}]
 
 
 def test_validation_holes_depend_on_their_own_name_alone():

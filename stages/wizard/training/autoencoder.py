@@ -1,7 +1,6 @@
 """Training of the autoencoder and, with its encoder frozen, refinement of its decoder."""
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from wizard.records import seed
-from wizard.training import checkpoint, losses
+from wizard.training import loop, losses
 from wizard.training.discriminator import PatchDiscriminator, RandomFeatures
-
-
-def learning_rate(step: int, steps: int, peak: float, warmup: int = 50) -> float:
-    """Linear warm-up, then a cosine down to a hundredth of the peak."""
-    cosine = 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
-    return peak * min((step + 1) / warmup, 1.0) * max(cosine, 0.01)
 
 
 def crops(images: np.ndarray, count: int, size: int, rng: np.random.Generator) -> Tensor:
@@ -51,29 +44,21 @@ def round_trip(vae: AutoencoderKL, images: np.ndarray, batch: int = 16) -> np.nd
 
 
 def train(
-    vae: AutoencoderKL,
-    images: np.ndarray,
-    settings,
-    base_seed: int,
-    path: Path,
-    device: str,
-    report: Callable[[dict], None],
-) -> Iterator[int]:
-    """Train encoder and decoder on L1, gradient L1 and KL; yields after every step.
+    vae: AutoencoderKL, images: np.ndarray, settings, base_seed: int, path: Path, device: str
+) -> Iterator[dict]:
+    """Train encoder and decoder on L1, gradient L1 and KL; yields the terms of every step.
 
-    `settings` is the block `train.autoencoder`. Goes on from the checkpoint at `path` if there
-    is one. Every step draws from a generator of its own, so that a run which was killed sees the
-    same batches as one which was not.
+    `settings` is the block `autoencoder`. Goes on from the checkpoint at `path` if there is one.
+    Every step draws from a generator of its own, so that a run which was killed sees the same
+    batches as one which was not.
     """
     vae.to(device)
     optimizer = torch.optim.AdamW(vae.parameters(), settings.rate, betas=(0.9, 0.99))
-    first = _resume(path, {"vae": vae, "optimizer": optimizer})
-    clock = checkpoint.Clock()
-    for step in range(first, settings.steps):
+
+    def one_step(step: int, rate: float) -> dict[str, Tensor]:
         rng = np.random.default_rng(seed(base_seed, "autoencoder", str(step)))
         target = crops(images, settings.batch, settings.crop, rng).to(device)
         noise = torch.Generator().manual_seed(seed(base_seed, "posterior", str(step)))
-        set_rate(optimizer, learning_rate(step, settings.steps, settings.rate))
         with torch.autocast(device, torch.bfloat16):
             posterior = vae.encode(target).latent_dist
             result = vae.decode(posterior.sample(generator=noise)).sample
@@ -84,27 +69,20 @@ def train(
             "kl": losses.kl(mean, logvar),
         }
         loss = terms["l1"] + settings.gradient * terms["gradient"] + settings.kl * terms["kl"]
-        _descend(optimizer, loss, vae)
-        report({"step": step, **{name: term.item() for name, term in terms.items()}})
-        if clock.due() or step + 1 == settings.steps:
-            _keep(path, step + 1, {"vae": vae, "optimizer": optimizer})
-        yield step
+        loop.descend(optimizer, loss, vae, rate)
+        return terms
+
+    return loop.repeat(one_step, {"vae": vae, "optimizer": optimizer}, settings, path)
 
 
 def refine(
-    vae: AutoencoderKL,
-    images: np.ndarray,
-    settings,
-    base_seed: int,
-    path: Path,
-    device: str,
-    report: Callable[[dict], None],
-) -> Iterator[int]:
-    """Train the decoder alone for texture, on latents of the frozen encoder; yields every step.
+    vae: AutoencoderKL, images: np.ndarray, settings, base_seed: int, path: Path, device: str
+) -> Iterator[dict]:
+    """Train the decoder alone for texture, on latents of the frozen encoder.
 
-    `settings` is the block `train.refine`; a weight of 0 switches its term off. The adversarial
-    term enters after `adversarial_start` steps, when the discriminator has learnt something, and
-    is balanced by the adaptive weight (Esser et al. 2021).
+    `settings` is the block `refine`; a weight of 0 switches its term off. The adversarial term
+    enters after `adversarial_start` steps, when the discriminator has learnt something, and is
+    balanced by the adaptive weight (Esser et al. 2021). Yields the terms of every step.
     """
     vae.to(device)
     vae.encoder.requires_grad_(False)
@@ -114,14 +92,10 @@ def refine(
     features = RandomFeatures(seed(base_seed, "features", "")).to(device)
     optimizer = torch.optim.AdamW(decoder, settings.rate, betas=(0.5, 0.9))
     opponent = torch.optim.AdamW(judge.parameters(), settings.rate, betas=(0.5, 0.9))
-    parts = {"vae": vae, "judge": judge, "optimizer": optimizer, "opponent": opponent}
-    first = _resume(path, parts)
-    clock = checkpoint.Clock()
-    for step in range(first, settings.steps):
+
+    def one_step(step: int, rate: float) -> dict[str, Tensor]:
         rng = np.random.default_rng(seed(base_seed, "refine", str(step)))
         target = crops(images, settings.batch, settings.crop, rng).to(device)
-        rate = learning_rate(step, settings.steps, settings.rate)
-        set_rate(optimizer, rate)
         with torch.autocast(device, torch.bfloat16):
             with torch.no_grad():
                 latents = vae.encode(target).latent_dist.mode()
@@ -142,42 +116,14 @@ def refine(
                     loss, terms["adversarial"], vae.decoder.conv_out.weight
                 )
                 loss = loss + settings.adversarial * terms["balance"] * terms["adversarial"]
-        _descend(optimizer, loss, vae)
+        loop.descend(optimizer, loss, vae, rate)
         if settings.adversarial:
-            set_rate(opponent, rate)
             with torch.autocast(device, torch.bfloat16):
                 terms["discriminator"] = losses.hinge_discriminator(
                     judge(target).float(), judge(result.detach()).float()
                 )
-            _descend(opponent, terms["discriminator"], judge)
-        report({"step": step, **{name: term.item() for name, term in terms.items()}})
-        if clock.due() or step + 1 == settings.steps:
-            _keep(path, step + 1, parts)
-        yield step
+            loop.descend(opponent, terms["discriminator"], judge, rate)
+        return terms
 
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Change the learning rate of every parameter."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def _descend(optimizer: torch.optim.Optimizer, loss: Tensor, network: torch.nn.Module) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimizer.step()
-
-
-def _resume(path: Path, parts: dict) -> int:
-    state = checkpoint.read(path)
-    if state is None:
-        return 0
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return state["step"]
-
-
-def _keep(path: Path, step: int, parts: dict) -> None:
-    state = {name: part.state_dict() for name, part in parts.items()}
-    checkpoint.save(path, {"step": step, **state})
+    parts = {"vae": vae, "judge": judge, "optimizer": optimizer, "opponent": opponent}
+    return loop.repeat(one_step, parts, settings, path)

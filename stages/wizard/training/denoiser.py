@@ -1,6 +1,6 @@
 """Training of the inpainting UNet and its text encoder over latents of a frozen autoencoder."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from wizard import masks
 from wizard.records import seed
-from wizard.training import checkpoint, losses
-from wizard.training.autoencoder import learning_rate, set_rate, to_tensor
+from wizard.training import loop, losses
+from wizard.training.autoencoder import to_tensor
 
 BRUSHES = ("thin", "medium", "thick")
 
@@ -97,6 +97,14 @@ class Average:
         for name, value in network.state_dict().items():
             self.weights[name].lerp_(value.to(self.weights[name].device), 1 - decay)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """The averaged weights, under the network's own names."""
+        return self.weights
+
+    def load_state_dict(self, weights: dict[str, Tensor]) -> None:
+        """Go on from averaged weights."""
+        self.weights = weights
+
 
 def train(
     unet: UNet2DConditionModel,
@@ -109,11 +117,10 @@ def train(
     base_seed: int,
     path: Path,
     device: str,
-    report: Callable[[dict], None],
-) -> Iterator[int]:
-    """Train by v-prediction, weighted to the hole; yields after every step.
+) -> Iterator[dict]:
+    """Train by v-prediction, weighted to the hole; yields the loss of every step.
 
-    `captions` has one line for each row of `latents`; `settings` is the block `train.denoiser`.
+    `captions` has one line for each row of `latents`; `settings` is the block `denoiser`.
     The squared error of v has the same weight at every noise level, which for the image means
     SNR + 1: min-SNR weights would be zero on pure noise, the level that this sampler starts from.
     Goes on from the checkpoint at `path`, where the averaged weights are kept too.
@@ -123,14 +130,13 @@ def train(
     unet.set_attn_processor(AttnProcessor())
     optimizer = torch.optim.AdamW(nets.parameters(), settings.rate, betas=(0.9, 0.99))
     average = Average(nets, settings.average)
-    first = _resume(path, nets, optimizer, average)
     size, grid = latents.images.shape[1], latents.images.shape[1] // latents.clean.shape[-1]
     holes = hole_pool(settings.holes, size, grid, settings.ratio, base_seed)
     texts = ["", *sorted(set(captions))]
     tokens = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
     text_of = np.array([texts.index(caption) for caption in captions])
-    clock = checkpoint.Clock()
-    for step in range(first, settings.steps):
+
+    def one_step(step: int, rate: float) -> dict[str, Tensor]:
         rng = np.random.default_rng(seed(base_seed, "denoiser", str(step)))
         noise_of = torch.Generator().manual_seed(seed(base_seed, "noise", str(step)))
         index = rng.integers(len(latents.images), size=settings.batch)
@@ -143,20 +149,16 @@ def train(
         noisy = scheduler.add_noise(clean, noise, level)
         target = scheduler.get_velocity(clean, noise, level)
         said = np.where(rng.random(settings.batch) < settings.no_caption, 0, text_of[index])
-        set_rate(optimizer, learning_rate(step, settings.steps, settings.rate))
         with torch.autocast(device, torch.bfloat16):
             embedded = text_encoder(tokens.to(device)).last_hidden_state[said]
             result = unet(torch.cat([noisy, hole, masked], 1), level, embedded).sample
         loss = losses.hole_weighted_mse(result.float(), target, hole, settings.known)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
-        optimizer.step()
+        loop.descend(optimizer, loss, nets, rate)
         average.update(nets, step)
-        report({"step": step, "loss": loss.item()})
-        if clock.due() or step + 1 == settings.steps:
-            _keep(path, step + 1, nets, optimizer, average, latents.scale)
-        yield step
+        return {"loss": loss}
+
+    parts = {"nets": nets, "optimizer": optimizer, "average": average, "scale": latents.scale}
+    return loop.repeat(one_step, parts, settings, path)
 
 
 def restore(
@@ -166,28 +168,3 @@ def restore(
     nets = nn.ModuleDict({"unet": unet, "text": text_encoder})
     nets.load_state_dict(state["average"])
     vae.register_to_config(scaling_factor=state["scale"])
-
-
-def _resume(path: Path, nets: nn.Module, optimizer, average: Average) -> int:
-    state = checkpoint.read(path)
-    if state is None:
-        return 0
-    nets.load_state_dict(state["nets"])
-    optimizer.load_state_dict(state["optimizer"])
-    average.weights = state["average"]
-    return state["step"]
-
-
-def _keep(
-    path: Path, step: int, nets: nn.Module, optimizer, average: Average, scale: float
-) -> None:
-    checkpoint.save(
-        path,
-        {
-            "step": step,
-            "nets": nets.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "average": average.weights,
-            "scale": scale,
-        },
-    )
