@@ -296,16 +296,17 @@ def publish(job: Job, run: Run, folders: dict[str, records.Folder]) -> list[dict
 
 def write_speed(speed: Speed, identity: dict, model: str) -> None:
     """metrics/speed.json: how fast the model filled, on what; no speed when nothing was filled."""
-    import torch
-
     report = {"images": speed.filled + speed.kept, "filled": speed.filled}
     if speed.filled:
         report["seconds_per_image"] = round(speed.model_seconds / speed.filled, 4)
         report["images_per_second"] = round(speed.filled / speed.seconds, 3)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    if torch.cuda.is_available():
+    device = identity.get("device", "cpu")
+    if device == "cuda":
+        import torch
+
         peak = torch.cuda.max_memory_allocated()
-    report |= {"peak_memory_mb": round(peak / 2**20), "device": identity.get("device", "cpu")}
+    report |= {"peak_memory_mb": round(peak / 2**20), "device": device}
     report["model"] = model if "checkpoint" in identity else identity["method"]
     text = json.dumps(report, indent=2) + "\n"
     records.write_atomic(Path("metrics/speed.json"), text.encode())

@@ -12,12 +12,28 @@ from pathlib import Path
 import pytest
 from test_inpaint import ROOT, configure, digests, stage
 
-CLASSICAL = {"backend": "biharmonic", "size": "96", "per_image": "6", "batch_size": "2"}
+CLASSICAL = {"backend": "biharmonic", "size": "96", "per_image": "6", "workers": "2"}
+# The stage itself, with a dot in a file for each filling that it starts.
+COUNTED = """
+import runpy, sys
+sys.path.insert(0, sys.argv[1])
+from wizard.models import classical
+fill = classical.METHODS["biharmonic"]
+def counted(image, mask):
+    with open("fills", "a") as log:
+        log.write(".")
+    return fill(image, mask)
+classical.METHODS["biharmonic"] = counted
+sys.argv = ["inpaint.py"]
+runpy.run_path(sys.path[0] + "/inpaint.py", run_name="__main__")
+"""
 
 
 def kill_after(folder: Path, name: str, seconds: float) -> None:
     """Start a stage and kill it, unless it was faster."""
     command = [sys.executable, ROOT / "stages" / f"{name}.py"]
+    if name == "inpaint":
+        command = [sys.executable, "-c", COUNTED, ROOT / "stages"]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as child:
         time.sleep(seconds)
         child.send_signal(signal.SIGKILL)
@@ -27,7 +43,7 @@ def test_twenty_kills_at_random_moments_change_no_byte(tmp_path):
     calm, rough = tmp_path / "calm", tmp_path / "rough"
     for folder in (calm, rough):
         folder.mkdir()
-        configure(folder, **CLASSICAL)
+        configure(folder, **CLASSICAL | {"per_image": "12"})
     took = {}
     for name in ("fetch", "mask", "inpaint"):
         start = time.monotonic()
@@ -47,9 +63,11 @@ def test_twenty_kills_at_random_moments_change_no_byte(tmp_path):
         assert found >= kept, "a finished painting got lost"
         kept = found
     assert kept, "no run got as far as a painting: the kills came too early to mean anything"
-    stage(rough, "inpaint")
+    subprocess.run([sys.executable, "-c", COUNTED, ROOT / "stages"], cwd=rough, check=True)
     assert digests(rough) == digests(calm)
     assert not list(rough.rglob(".part-*"))
+    fills, in_flight = len((rough / "fills").read_text()), 4 * int(CLASSICAL["workers"])
+    assert 24 <= fills <= 24 + 15 * in_flight
 
 
 @pytest.fixture
