@@ -131,9 +131,10 @@ def test_older_runs_come_back_in_another_clone(clone, serve, tmp_path):
 
         there = clone_of(here, tmp_path / "there")
         setting(there, "ratio: 0.1", "ratio: 0.25")
-        said = sh(there, *in_readme("dvc repro --pull"), "mask")
-        assert "Stage 'mask' is cached - skipping run" in said
-        assert digests(there, "data/masks") == digests(clone, "data/masks")
+        said = sh(there, *in_readme("dvc repro --pull"), "inpaint")
+        for stage in ("mask", "inpaint"):
+            assert f"Stage '{stage}' is cached - skipping run" in said
+        assert digests(there, "data/inpainted") == digests(clone, "data/inpainted")
 
         sh(there, "git", "checkout", "-qf", "HEAD~1")
         sh(there, "dvc", "pull")

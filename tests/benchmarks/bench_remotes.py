@@ -4,8 +4,8 @@
 
 Real servers on loopback (OpenSSH, and S3 by moto) behind a relay that holds every chunk back for
 half a round trip; bandwidth is not limited. Files of 20 kB, as photographs of 128×128 to 256×256
-are. Prints a table with the hours for all of FFHQ and writes bench_remotes.json into the current
-folder. moto is one Python process: a real S3 endpoint answers faster.
+are. Prints a table with the hours for all of FFHQ and writes results/remotes.json beside this
+file. moto is one Python process: a real S3 endpoint answers faster.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ def main(round_trip: float) -> None:
                     print(line(rows[-1]), flush=True)
     report = {"round_trip_ms": 1000 * round_trip, "file_bytes": SIZE, "cores": os.cpu_count()}
     text = json.dumps(report | {"rows": rows}, indent=2) + "\n"
-    Path("bench_remotes.json").write_text(text)
+    (Path(__file__).parent / "results" / "remotes.json").write_text(text)
 
 
 def ssh(folder: Path):
