@@ -13,7 +13,7 @@ metrics/by_hole.json and metrics/quality.json; writes
 import csv
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +28,21 @@ LABELS = {"title": "Title", "author": "By", "licence": "Licence", "source_name":
 
 
 class Album:
-    """The files that belong to a result, found by the rows of the manifests."""
+    """The files that belong to some results, found by the rows of the manifests."""
 
-    def __init__(self, photographs: list[dict], holes: list[dict], fills: list[dict]):
-        self.photographs = {row["id"]: row for row in photographs}
-        self.holes = {row["id"]: row for row in holes}
-        self.fills = {(row["id"], row["run"], row["sample"]): row for row in fills}
+    def __init__(
+        self,
+        results: list[dict],
+        photographs: Iterable[dict],
+        holes: Iterable[dict],
+        fills: Iterable[dict],
+    ):
+        of, ids = {row["image"] for row in results}, {row["id"] for row in results}
+        self.photographs = {row["id"]: row for row in photographs if row["id"] in of}
+        self.holes = {row["id"]: row for row in holes if row["id"] in ids}
+        self.fills = {
+            (row["id"], row["run"], row["sample"]): row for row in fills if row["id"] in ids
+        }
 
     def fill(self, row: dict, run: str) -> dict | None:
         """The row of inpainted.jsonl for one run; a run made once stands beside every sample."""
@@ -63,12 +72,15 @@ def main(params_path: Path) -> None:
     everything = params.load(params_path)
     settings = everything.plot
     rows = scores.read(METRICS / "scores.csv")
-    good = records.usable(rows)
+    good = [row for row in rows if row["status"] == records.OK]
     headline = scores.headline(good)
+    chosen = review.choose(rows, settings.review_images, settings.seed)
+    shown = examples(good)
     album = Album(
-        *(records.read(DATA / f"{name}.jsonl") for name in ("images", "masks", "inpainted"))
+        [row for _, row in chosen] + list(shown.values()),
+        *(records.read(DATA / f"{name}.jsonl") for name in ("images", "masks", "inpainted")),
     )
-    draw_figures(rows, good, album, settings.dpi)
+    draw_figures(good, shown, album, settings.dpi)
 
     folder = records.Folder(METRICS / "histograms")
     for name, width in histograms.WIDTHS.items():
@@ -76,7 +88,6 @@ def main(params_path: Path) -> None:
         folder.publish(f"{name}.csv", histograms.histogram(values, width))
     folder.sweep()
 
-    chosen = review.choose(rows, settings.review_images, settings.seed)
     page = review.page(
         progress(exhibits(chosen, album), len(chosen), "review", unit="result"),
         len(chosen),
@@ -91,7 +102,7 @@ def main(params_path: Path) -> None:
     folder.sweep()
 
 
-def draw_figures(rows: list[dict], good: list[dict], album: Album, dpi: int) -> None:
+def draw_figures(good: list[dict], shown: dict[str, dict], album: Album, dpi: int) -> None:
     from wizard.report import figures  # Matplotlib, too slow for --help
 
     with open(DATA / "ratings.csv", encoding="utf-8-sig", newline="") as file:
@@ -102,7 +113,9 @@ def draw_figures(rows: list[dict], good: list[dict], album: Album, dpi: int) -> 
         "hole_fraction": figures.hole_fraction(good, dpi),
         "by_hole": figures.by_hole(bins, dpi),
         "gains": figures.gains(bins, dpi),
-        "comparison": figures.comparison(examples(good, album), dpi),
+        "comparison": figures.comparison(
+            [{"title": title} | album.views(row) for title, row in shown.items()], dpi
+        ),
         "ratings": figures.ratings(opinions, good, dpi),
     }
     folder = records.Folder(METRICS / "figures")
@@ -112,16 +125,16 @@ def draw_figures(rows: list[dict], good: list[dict], album: Album, dpi: int) -> 
     folder.sweep()
 
 
-def examples(good: list[dict], album: Album) -> list[dict]:
+def examples(good: list[dict]) -> dict[str, dict]:
     """The worst, the median and the best result by the headline metric, as far as they differ."""
     name = scores.headline(good)
     ranked = scores.badness(good, name)
     places = {len(ranked) // 2: "Median", len(ranked) - 1: "Best", 0: "Worst"}
     label = textwrap.fill(scores.metric(name).label, 24)
-    return [
-        {"title": f"{place}\n{label} {ranked[index][name]:.3f}"} | album.views(ranked[index])
+    return {
+        f"{place}\n{label} {ranked[index][name]:.3f}": ranked[index]
         for index, place in sorted(places.items())
-    ]
+    }
 
 
 def exhibits(chosen: list[tuple[str, dict]], album: Album) -> Iterator[dict]:
