@@ -6,12 +6,14 @@
     python stages/train.py export
     python stages/train.py ablation    --photos DIR [DIR ...]
     python stages/train.py validate    --photos DIR [DIR ...]
+    python stages/train.py card
 
 In this order, `refine` and `denoiser` also side by side: both rest on the frozen encoder alone.
 Each goes on from its last checkpoint in .work/train, at most three minutes old, and with more
-`steps` in params.yaml it continues a finished run. `export` may be called at any time. Losses
-are kept in .work/train/<command>.jsonl, sheets of what the denoiser paints by then in
-.work/train/sheets. A correct run reaches 28 dB in the autoencoder's round trip, and a denoiser
+`steps` in params.yaml it continues a finished run. `export` may be called at any time; `validate`
+ends with `card`, which writes the tables of the model card. Losses are kept in
+.work/train/<command>.jsonl, sheets of what the denoiser paints by then in .work/train/sheets. A
+correct run reaches 28 dB in the autoencoder's round trip, and a denoiser
 loss that falls quickly for 500 steps and slowly ever after.
 """
 
@@ -182,7 +184,16 @@ def validate(settings: params.Params, photos: list[Path]) -> None:
     }
     write_json(MODEL / "train.json", facts)
     records.write_atomic(MODEL / "curves.png", pictures.curves(losses, sampler))
-    print(json.dumps(tables, indent=2))
+    card(settings, photos)
+
+
+def card(settings: params.Params, photos: list[Path]) -> None:
+    """The tables of the model card, from what `validate` wrote."""
+    from wizard.training import card as room
+
+    facts = json.loads((MODEL / "train.json").read_text())
+    text = room.fill_in((MODEL / "README.md").read_text(encoding="utf-8"), facts)
+    records.write_atomic(MODEL / "README.md", text.encode())
 
 
 def compare(settings: params.Params, faces, kind: str) -> dict:
@@ -364,7 +375,7 @@ def fresh_denoiser(settings: params.Params, tokenizer):
 
 COMMANDS = {
     command.__name__: command
-    for command in (autoencoder, refine, denoiser, export, ablation, validate)
+    for command in (autoencoder, refine, denoiser, export, ablation, validate, card)
 }
 
 
@@ -376,7 +387,7 @@ def main() -> int:
     parser.add_argument("--photos", type=Path, nargs="+", default=[], help="folders of faces")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file")
     arguments = parser.parse_args()
-    if arguments.command != "export" and not arguments.photos:
+    if arguments.command not in ("export", "card") and not arguments.photos:
         parser.error("--photos: give the folders of face photographs")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

@@ -1,5 +1,6 @@
 """Making the embedded model, at a size where a step takes milliseconds."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from PIL import Image
 from wizard.models.filling import grow
 from wizard.training import (
     autoencoder,
+    card,
     checkpoint,
     denoiser,
     discriminator,
@@ -25,6 +27,7 @@ from wizard.training import (
     validation,
 )
 
+ROOT = Path(__file__).parents[1]
 SIZE, CHANNELS = 32, [16, 16, 32]
 AUTOENCODER = SimpleNamespace(steps=6, batch=2, crop=32, rate=1e-3, gradient=0.5, kl=1e-4)
 REFINE = SimpleNamespace(
@@ -312,3 +315,14 @@ def test_the_script_tells_in_a_line_what_is_missing(tmp_path, arguments, code, t
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == code
     assert told in ended.stderr.replace("'", "").splitlines()[-1]
+
+
+def test_the_model_card_has_the_numbers_that_were_measured():
+    model = ROOT / "data" / "models" / "face-tiny"
+    text = (model / "README.md").read_text(encoding="utf-8")
+    facts = json.loads((model / "train.json").read_text())
+    assert card.fill_in(text, facts) == text
+    facts["validation"]["rectangles"]["model"]["all"]["hole_psnr"] += 1
+    assert card.fill_in(text, facts) != text
+    with pytest.raises(ValueError, match="<!-- table: strokes -->"):
+        card.fill_in(text.replace("table: strokes", "table: others"), facts)
