@@ -103,7 +103,7 @@ def develop(photo: sources.Photo, data: bytes, size: int, max_pixels: int) -> by
             f"decoded pixels differ from the official metadata (MD5 {photo.pixel_md5} expected)"
         )
     square = align.frame(pixels, photo.eyes, size) if photo.eyes else images.fit(pixels, size)
-    return images.encode(square, {"original_size": json.dumps(original_size)})
+    return images.with_text(images.encode(square), {"original_size": json.dumps(original_size)})
 
 
 if __name__ == "__main__":

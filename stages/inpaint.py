@@ -56,7 +56,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """One hole on its way: what it is, then its pixels, then what was painted."""
+    """One hole on its way: what it is, its pixels, what was painted, that as a file."""
 
     row: dict
     seed: int
@@ -66,6 +66,7 @@ class Job:
     image: np.ndarray | None = None
     mask: np.ndarray | None = None
     painted: np.ndarray | ValueError | None = None
+    png: bytes = b""
 
 
 @dataclass
@@ -90,29 +91,12 @@ def main(params_path: Path) -> None:
     root = records.Folder(DATA / "inpainted")
     root.names = {name for run in runs for name in (run.name, run.raw) if name}
     folders = {name: records.Folder(root.path / name) for name in root.names}
-    over_threads = partial(local.run, workers=runtime.workers, processes=False)
     rows = records.Rows()
     for run in runs:
         plan = partial(plan_jobs, run, holes, file_of, settings.seed)
         if run.of:
             plan = partial(plan_again, run, rows, settings.seed)
-        speed, missing, total = Speed(), {}, sum(1 for _ in plan())
-        found = over_threads(partial(restore, run=run, journal=journal, folders=folders), plan())
-        for job, made in progress(found, total, f"look up {run.name}"):
-            rows.extend(made)
-            if not made:
-                missing[job.row["file"]] = job.key
-        speed.kept = total - len(missing)
-
-        start = time.monotonic()
-        files = (replace(job, key=missing.get(job.row["file"], "")) for job in plan())
-        loaded = over_threads(load, (job for job in files if job.key))
-        finished = over_threads(
-            partial(finish, run=run, journal=journal, folders=folders), paint(run, loaded, speed)
-        )
-        for made in progress(finished, len(missing), f"paint {run.name}"):
-            rows.extend(made)
-        speed.seconds = time.monotonic() - start
+        speed = make(run, plan, rows, journal, folders, runtime.workers)
         if run.name == "model":
             write_speed(speed, run.workers.about()["identity"], settings.model)
 
@@ -218,6 +202,37 @@ def start_row(of: dict, run: Run, sample: int, name: str) -> dict:
     return row | {"run": run.name, "sample": sample, "file": f"inpainted/{run.name}/{name}.png"}
 
 
+def make(
+    run: Run,
+    plan: Callable[[], Iterator[Job]],
+    rows: records.Rows,
+    journal: records.Journal,
+    folders: dict[str, records.Folder],
+    workers: int | str,
+) -> Speed:
+    """Find or paint the results of all planned jobs, publish them, and add their rows.
+
+    ``plan`` is called more than once, so that no list of jobs grows with their number.
+    """
+    over_threads = partial(local.run, workers=workers, processes=False)
+    missing, total = {}, sum(1 for _ in plan())
+    found = over_threads(partial(restore, run=run, journal=journal, folders=folders), plan())
+    for job, made in progress(found, total, f"look up {run.name}"):
+        rows.extend(made)
+        if not made:
+            missing[job.row["file"]] = job.key
+
+    speed, start = Speed(kept=total - len(missing)), time.monotonic()
+    keyed = (replace(job, key=missing.get(job.row["file"], "")) for job in plan())
+    loaded = over_threads(load, (job for job in keyed if job.key))
+    work = partial(finish, run=run, journal=journal, folders=folders)
+    finished = over_threads(work, paint(run, loaded, speed))
+    for made in progress(finished, len(missing), f"paint {run.name}"):
+        rows.extend(made)
+    speed.seconds = time.monotonic() - start
+    return speed
+
+
 def restore(
     job: Job, run: Run, journal: records.Journal, folders: dict[str, records.Folder]
 ) -> tuple[Job, list[dict]]:
@@ -228,9 +243,9 @@ def restore(
         seed=job.seed,
         **run.decides,
     )
-    job = replace(job, key=key)
+    job = replace(job, key=key, png=journal.get(key) or b"")
     try:
-        painted, _ = images.decode(journal.get(key) or b"", max_pixels=2**40)
+        painted, _ = images.decode(job.png, max_pixels=2**40)
     except ValueError:
         return job, []
     return job, publish(replace(load(job), painted=painted), run, folders)
@@ -275,20 +290,23 @@ def finish(
     """Keep a new painting and publish its result; the manifest rows."""
     if isinstance(job.painted, ValueError):
         return [job.row | {"status": records.FAILED, "error": str(job.painted)}]
-    journal.put(job.key, images.encode(job.painted))
+    job = replace(job, png=images.encode(job.painted))
+    journal.put(job.key, job.png)
     return publish(job, run, folders)
 
 
 def publish(job: Job, run: Run, folders: dict[str, records.Folder]) -> list[dict]:
     """Write the result, and what was painted if that is wanted; the manifest rows of both."""
-    outputs = {run.name: filling.paste(job.image, job.painted, job.mask)}
+    result = filling.paste(job.image, job.painted, job.mask)
+    # Classical methods leave the rest alone: what they paint is the result.
+    outputs = {run.name: job.png if np.array_equal(result, job.painted) else images.encode(result)}
     if run.raw:
-        outputs[run.raw] = job.painted
+        outputs[run.raw] = job.png
     rows = []
-    for name, pixels in outputs.items():
+    for name, png in outputs.items():
         text = {"settings": json.dumps(run.decides | {"run": name, "seed": job.seed})}
         file = Path(job.row["file"]).name
-        folders[name].publish(file, images.encode(pixels, text))
+        folders[name].publish(file, images.with_text(png, text))
         row = job.row | {"run": name, "file": f"inpainted/{name}/{file}"}
         rows.append(row | {"status": records.OK})
     return rows

@@ -68,7 +68,8 @@ class Filler:
         if image.shape[:2] != mask.shape:
             raise ValueError(f"image is {image.shape[:2]}, mask {mask.shape}; run mask again")
         # The prefill itself must not see the hole either: some methods read their target.
-        return self._prefill(METHODS["mean"](image, mask), mask)
+        hidden = METHODS["mean"](image, mask)
+        return hidden if self._prefill is METHODS["mean"] else self._prefill(hidden, mask)
 
     def _pad(self, array: np.ndarray) -> np.ndarray:
         padding = [(0, -side % self.backend.stride) for side in array.shape[:2]]
