@@ -140,19 +140,17 @@ class Journal:
 
     def trim(self) -> None:
         """Delete the results that were used longest ago until the rest fits, and leftovers."""
-        files = []
-        for path in self.folder.glob("*/*"):
-            if path.name.startswith(".part-"):
-                path.unlink(missing_ok=True)
-            else:
-                status = path.stat()
-                files.append((status.st_mtime_ns, status.st_size, path))
-        excess = sum(size for _, size, _ in files) - self.max_bytes
-        for _, size, path in sorted(files):
+        for path in self.folder.glob("*/.part-*"):
+            path.unlink(missing_ok=True)
+        excess = sum(path.stat().st_size for path in self.folder.glob("*/*")) - self.max_bytes
+        if excess <= 0:
+            return
+        files = [(path.stat(), path) for path in self.folder.glob("*/*")]
+        for status, path in sorted(files, key=lambda file: file[0].st_mtime_ns):
             if excess <= 0:
                 break
             path.unlink(missing_ok=True)
-            excess -= size
+            excess -= status.st_size
 
 
 def journal(stage: str, max_gigabytes: float) -> Journal:

@@ -46,13 +46,22 @@ def main() -> None:
     measure.write(options.output, "fetch", report | {"machine": machine})
 
 
+# Python's own web server, with room for as many callers as img2dataset sends at once.
+SERVER = """
+import http.server, sys
+http.server.ThreadingHTTPServer.request_queue_size = 512
+address = "127.0.0.1", int(sys.argv[1])
+http.server.ThreadingHTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The address of a web server for a folder, which runs meanwhile as a process of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    command = [sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1"]
+    command = [sys.executable, "-c", SERVER, port]
     quiet = subprocess.DEVNULL
     server = subprocess.Popen(command, cwd=folder, stdout=quiet, stderr=quiet)
     try:
