@@ -2,7 +2,7 @@
 
     dvc repro fetch            or            python stages/fetch.py
 
-Every photograph comes out upright, RGB, square and of ``fetch.size`` pixels. One that cannot be
+Every photograph comes out upright, RGB, square and of ``fetch.side`` pixels. One that cannot be
 used is a row with the reason in data/images.jsonl; the stage then ends with an error after all
 others are written, unless ``runtime.max_failures`` allows it. A run that was killed goes on where
 it was. Settings: the blocks ``fetch`` and ``runtime`` of params.yaml.
@@ -39,7 +39,7 @@ def main(params_path: Path) -> None:
 
     journal = records.journal("fetch", runtime.journal_gb)
     folder = records.Folder(DATA / "images")
-    work = partial(prepare, size=fetch.size, max_pixels=fetch.max_pixels, journal=journal)
+    work = partial(prepare, side=fetch.side, max_pixels=fetch.max_pixels, journal=journal)
     done = local.run(work, collection.photos, runtime.workers, processes=False)
     rows = records.Rows()
     for row, png in console.progress(done, collection.total, "fetch"):
@@ -59,7 +59,7 @@ def main(params_path: Path) -> None:
 
 
 def prepare(
-    photo: sources.Photo, size: int, max_pixels: int, journal: records.Journal
+    photo: sources.Photo, side: int, max_pixels: int, journal: records.Journal
 ) -> tuple[dict, bytes | None]:
     """One photograph's row of the manifest and its PNG, or a row with the reason and None."""
     row = {"id": photo.id, "status": records.OK, "source_name": photo.name} | photo.facts
@@ -69,12 +69,12 @@ def prepare(
         return unusable(row, error), None
     sha256 = hashlib.sha256(data).hexdigest()
     key = records.fingerprint(
-        source=sha256, size=size, eyes=photo.eyes, pixel_md5=photo.pixel_md5, code=CODE
+        source=sha256, side=side, eyes=photo.eyes, pixel_md5=photo.pixel_md5, code=CODE
     )
     png = journal.get(key)
     if png is None:
         try:
-            png = develop(photo, data, size, max_pixels)
+            png = develop(photo, data, side, max_pixels)
         except ValueError as error:
             return unusable(row, error), None
         journal.put(key, png)
@@ -92,7 +92,7 @@ def unusable(row: dict, error: Exception) -> dict:
     return row | {"status": records.FAILED, "error": reason}
 
 
-def develop(photo: sources.Photo, data: bytes, size: int, max_pixels: int) -> bytes:
+def develop(photo: sources.Photo, data: bytes, side: int, max_pixels: int) -> bytes:
     """Decode, check, frame and encode. Raises ValueError with the reason when it cannot be used."""
     pixels, original_size = images.decode(data, max_pixels)
     if min(original_size) < MIN_SIDE:
@@ -102,7 +102,7 @@ def develop(photo: sources.Photo, data: bytes, size: int, max_pixels: int) -> by
         raise ValueError(
             f"decoded pixels differ from the official metadata (MD5 {photo.pixel_md5} expected)"
         )
-    square = align.frame(pixels, photo.eyes, size) if photo.eyes else images.fit(pixels, size)
+    square = align.frame(pixels, photo.eyes, side) if photo.eyes else images.fit(pixels, side)
     return images.with_text(images.encode(square), {"original_size": json.dumps(original_size)})
 
 

@@ -63,9 +63,9 @@ def autoencoder(settings: params.Params, photos: list[Path]) -> None:
     from wizard.training import autoencoder as room
     from wizard.training import networks, people
 
-    training, _ = people.read(photos, settings.train.size)
+    training, _ = people.read(photos, settings.train.side)
     seed_weights(settings)
-    vae = networks.autoencoder(settings.autoencoder.channels, settings.train.size)
+    vae = networks.autoencoder(settings.autoencoder.channels, settings.train.side)
     block = settings.autoencoder
     run("autoencoder", room.train, vae, training.images, block, settings.train.seed)
 
@@ -75,7 +75,7 @@ def refine(settings: params.Params, photos: list[Path]) -> None:
     from wizard.training import autoencoder as room
     from wizard.training import people
 
-    training, _ = people.read(photos, settings.train.size)
+    training, _ = people.read(photos, settings.train.side)
     vae = trained_autoencoder(settings, "autoencoder")
     run("refine", room.refine, vae, training.images, settings.refine, settings.train.seed)
 
@@ -85,7 +85,7 @@ def denoiser(settings: params.Params, photos: list[Path]) -> None:
     from wizard.training import denoiser as room
     from wizard.training import networks, people
 
-    training, faces = people.read(photos, settings.train.size)
+    training, faces = people.read(photos, settings.train.side)
     captions = people.captions(training.images)
     tokenizer = networks.tokenizer(captions, WORK / "tokenizer")
     vae = trained_autoencoder(settings, "autoencoder").to(device())
@@ -130,7 +130,7 @@ def preview(settings: params.Params, faces) -> None:
     if (WORK / "denoiser.pt").is_file():
         step = write_model(settings, WORK / "preview")
         few = people.Faces(faces.names[:8], faces.images[:8])
-        holes = validation.holes("rectangles", few.names, settings.train.size, settings.train.seed)
+        holes = validation.holes("rectangles", few.names, settings.train.side, settings.train.seed)
         model = load_model(settings.inpaint, WORK / "preview")
         rows = [few.images, paint(model, settings.inpaint.prefill, few, holes)]
         sheet = pictures.jpeg(pictures.grid(rows))
@@ -143,7 +143,7 @@ def ablation(settings: params.Params, photos: list[Path]) -> None:
     from wizard.training import autoencoder as room
     from wizard.training import people, pictures, validation
 
-    training, faces = people.read(photos, settings.train.size)
+    training, faces = people.read(photos, settings.train.side)
     whole = [np.ones(image.shape[:2], bool) for image in faces.images]
     table, crops = {}, [[eyes_and_hair(image) for image in shown(faces)]]
     for name, switched_off in ARMS.items():
@@ -166,7 +166,7 @@ def validate(settings: params.Params, photos: list[Path]) -> None:
     """The exported model beside the baselines and its autoencoder, and the curve of its sampler."""
     from wizard.training import loop, people, pictures, validation
 
-    training, faces = people.read(photos, settings.train.size)
+    training, faces = people.read(photos, settings.train.side)
     tables = {kind: compare(settings, faces, kind) for kind in validation.KINDS}
     sampler = measure_sampler(settings, faces)
     phases = ("autoencoder", "refine", "denoiser")
@@ -203,7 +203,7 @@ def compare(settings: params.Params, faces, kind: str) -> dict:
     from wizard.report.pictures import masked as marked
     from wizard.training import pictures, validation
 
-    holes = validation.holes(kind, faces.names, settings.train.size, settings.train.seed)
+    holes = validation.holes(kind, faces.names, settings.train.side, settings.train.seed)
     model = load_model(settings.inpaint)
     blurred = load_model(settings.inpaint.model_copy(update=ONE_STEP))
     results = {
@@ -236,7 +236,7 @@ def measure_sampler(settings: params.Params, faces) -> list[dict]:
 
     chosen = slice(None, None, max(len(faces) // CURVE_FACES, 1))
     few = people.Faces(faces.names[chosen], faces.images[chosen])
-    size, seed = settings.train.size, settings.train.seed
+    size, seed = settings.train.side, settings.train.seed
     holes = {kind: validation.holes(kind, few.names, size, seed) for kind in validation.KINDS}
     ways = [
         (start, guidance, steps)
@@ -358,7 +358,7 @@ def trained_autoencoder(settings: params.Params, name: str):
     """The autoencoder of the last checkpoint of `autoencoder` or `refine`."""
     from wizard.training import networks
 
-    vae = networks.autoencoder(settings.autoencoder.channels, settings.train.size)
+    vae = networks.autoencoder(settings.autoencoder.channels, settings.train.side)
     vae.load_state_dict(checkpoint_of(name)["vae"])
     return vae
 
@@ -369,7 +369,7 @@ def fresh_denoiser(settings: params.Params, tokenizer):
 
     seed_weights(settings)
     halvings = len(settings.autoencoder.channels) - 1
-    unet = networks.denoiser(settings.denoiser.channels, settings.train.size >> halvings)
+    unet = networks.denoiser(settings.denoiser.channels, settings.train.side >> halvings)
     return unet, networks.text_encoder(tokenizer)
 
 

@@ -47,7 +47,7 @@ def encoded(seed: int = 0, form: str = "PNG", **options) -> bytes:
 def settings(folder: Path, runtime: dict | None = None, **changes) -> Path:
     """The project's own params.yaml with other fetch settings, in a folder of its own."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    content["fetch"] |= {"size": 32} | changes
+    content["fetch"] |= {"side": 32} | changes
     content["runtime"] |= runtime or {}
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -105,7 +105,7 @@ def names(rows: list[dict]) -> dict[str, str]:
 
 
 def test_samples_are_two_credited_portraits(run):
-    rows = run("samples", size=128)
+    rows = run("samples", side=128)
     assert [row["id"] for row in rows] == ["astronaut", "grace_hopper"]
     for row in rows:
         assert images.load(Path("data", row["file"])).shape == (128, 128, 3)
@@ -348,7 +348,7 @@ def test_ffhq_checks_the_official_pixels_and_numbers_as_ffhq_does(tmp_path):
     shown = {0: 0, 1: 1, 2: 7}  # the third photograph is not the official one
     metadata.write_text(json.dumps({n: official(n, photograph(s)) for n, s in shown.items()}))
     done = offline(
-        tmp_path, tmp_path / "hf", source="ffhq", size=1024, start=1, metadata=str(metadata)
+        tmp_path, tmp_path / "hf", source="ffhq", side=1024, start=1, metadata=str(metadata)
     )
     assert done.returncode == 1 and "1 failed" in done.stderr
     good, bad = records.read(tmp_path / "offline" / "data" / "images.jsonl")
@@ -359,12 +359,12 @@ def test_ffhq_checks_the_official_pixels_and_numbers_as_ffhq_does(tmp_path):
 
 def test_ffhq_without_a_known_commit_asks_for_one(run):
     with pytest.raises(console.BadSetting, match="fetch.revision is null: no commit of nuwandaa"):
-        run("ffhq", size=128)
+        run("ffhq", side=128)
 
 
 def test_ffhq_size_without_a_mirror(run):
-    with pytest.raises(console.BadSetting, match="fetch.size = 64.*128, 256, 512, 1024"):
-        run("ffhq", size=64)
+    with pytest.raises(console.BadSetting, match="fetch.side = 64.*128, 256, 512, 1024"):
+        run("ffhq", side=64)
 
 
 def test_unreachable_hub_tells_how_to_download_first(tmp_path):

@@ -18,7 +18,7 @@ from wizard import images, records
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
-    "size": "64",
+    "side": "64",
     "per_image": "3",
     "num_inference_steps": "2",
     "strength": "1.0",

@@ -88,6 +88,15 @@ def test_going_back_costs_no_filling(wider):
     assert "seconds_per_image" not in speed or speed["filled"] == 6
 
 
+def test_another_side_makes_other_photographs_with_a_warm_run_cache(wider):
+    sh(wider, "git", "checkout", "-q", "--", ".")
+    for side in (96, 64, 96):
+        setting(wider, "side:", f"side: {side}")
+        sh(wider, "dvc", "repro", "fetch")
+        with Image.open(wider / "data" / "images" / "astronaut.png") as photo:
+            assert photo.size == (side, side)
+
+
 def test_experiments_run_and_queue(wider):
     sh(wider, "git", "checkout", "-q", "--", ".")
     sh(wider, "dvc", "exp", "run", "-n", "thin", "-S", "mask.ratio=0.1")

@@ -50,7 +50,7 @@ def run(tmp_path, monkeypatch, capsys):
 
     def run(source, max_failures: int = 100, **changes):
         content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        content["fetch"] |= {"source": str(source), "size": 32} | changes
+        content["fetch"] |= {"source": str(source), "side": 32} | changes
         content["runtime"]["max_failures"] = max_failures
         Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
         fetch.main(Path("params.yaml"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_inpaint import ROOT, configure, digests, stage
 
-CLASSICAL = {"backend": "biharmonic", "size": "96", "per_image": "6", "workers": "2"}
+CLASSICAL = {"backend": "biharmonic", "side": "96", "per_image": "6", "workers": "2"}
 # The stage itself, with a dot in a file for each filling that it starts.
 COUNTED = """
 import runpy, sys

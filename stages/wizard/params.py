@@ -33,7 +33,7 @@ class Fetch(Block):
     metadata: str | None
     start: Annotated[int, Field(ge=0)]
     count: Annotated[int, Field(ge=1)] | None
-    size: Annotated[int, Field(ge=32, le=4096, multiple_of=8)]
+    side: Annotated[int, Field(ge=32, le=4096, multiple_of=8)]
     max_pixels: Annotated[int, Field(ge=1024)]
 
 
@@ -154,7 +154,7 @@ class Runtime(Block):
 
 
 class Train(Block):
-    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
+    side: Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
     seed: int
 
 

@@ -11,6 +11,13 @@ from pathlib import Path
 OK, FAILED = "ok", "failed"
 
 
+class Unusable(ValueError):
+    """A datum that cannot be used, with the reason: it becomes a failed row of the manifest.
+
+    Nothing else does: any other exception is a bug and ends the stage with its traceback.
+    """
+
+
 class Rows(Sequence):
     """Rows of a manifest, kept as text: a quarter of the memory of as many dictionaries."""
 

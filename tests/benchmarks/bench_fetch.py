@@ -34,7 +34,7 @@ def main() -> None:
             place = Path(folder, str(count))
             place.mkdir()
             measure.save_photographs(place / "photographs", count, HEIGHT, WIDTH, "jpg")
-            source = {"source": f"{address}/{count}/photographs/", "size": SIDE}
+            source = {"source": f"{address}/{count}/photographs/", "side": SIDE}
             measure.start_project(place, fetch=source)
         ways = {"fetch": partial(fetch, Path(folder))}
         if options.peers:

@@ -93,7 +93,7 @@ def prepare_telea(project: Path, count: int) -> None:
     telea = {"backend": "telea", "baseline": "mean"}
     photographs = project / "photographs"
     measure.save_photographs(photographs, count, SIDE, SIDE, "png")
-    measure.start_project(project, fetch={"source": str(photographs), "size": SIDE}, inpaint=telea)
+    measure.start_project(project, fetch={"source": str(photographs), "side": SIDE}, inpaint=telea)
     for name in ("fetch", "mask"):
         measure.wall(measure.stage(name), project)
     for name in ("image", "mask"):

@@ -37,7 +37,7 @@ def run(project: Path, count: int) -> dict[str, dict[str, float]]:
     copy_repository(project)
     measure.write_params(
         project,
-        fetch={"source": "data/own/photos", "size": SIDE},
+        fetch={"source": "data/own/photos", "side": SIDE},
         mask={"per_image": 1},
         inpaint={"backend": "telea", "prefill": "mean", "baseline": "mean"},
     )

@@ -40,17 +40,17 @@ def collect(request: Request) -> Collection:
     of the 1024 mirror must have the official pixel MD5. Skipping to ``start`` reads what lies
     before it. Raises ValueError or OSError.
     """
-    if request.size not in MIRRORS:
+    if request.side not in MIRRORS:
         raise ValueError(
-            f"fetch.size = {request.size}: ffhq comes at {', '.join(map(str, MIRRORS))}; for "
+            f"fetch.side = {request.side}: ffhq comes at {', '.join(map(str, MIRRORS))}; for "
             "another size name a mirror or folder as fetch.source"
         )
-    mirror = MIRRORS[request.size]
+    mirror = MIRRORS[request.side]
     revision = request.revision or mirror.revision
     if revision is None:
         raise ValueError(
             f"fetch.revision is null: no commit of {mirror.name} is pinned for size "
-            f"{request.size}; set one from https://huggingface.co/datasets/{mirror.name}/commits/"
+            f"{request.side}; set one from https://huggingface.co/datasets/{mirror.name}/commits/"
             "main, or 'main' for the newest, whose commit the manifest then records"
         )
     # Read first: a wrong path should not wait for the network.

@@ -29,7 +29,7 @@ class Request:
     metadata: str | None = None
     start: int = 0
     count: int | None = None
-    size: int = 128
+    side: int = 128
     max_pixels: int = 100_000_000
 
     @property
