@@ -48,7 +48,7 @@ def test_exif_orientation_is_applied():
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate by 90° clockwise to view
     decoded, size = images.decode(png(photo, exif=exif), 100)
-    assert decoded.shape == (4, 2, 3) and size == (4, 2)
+    assert decoded.shape == (4, 2, 3) and size == (2, 4)
     assert decoded[0, 1].tolist() == [255, 0, 0]
 
 

@@ -74,7 +74,7 @@ def test_deps_in_dvc_yaml_are_exactly_the_files_a_stage_loads():
 
 
 def test_no_setting_has_a_name_that_dvc_leaves_out_of_its_hash():
-    """DVC's run-cache drops these keys (treeverse/dvc #10296): outputs of old values would return."""
+    """The run-cache drops these keys (treeverse/dvc #10296): old outputs would return."""
     blocks = yaml.safe_load((ROOT / "params.yaml").read_text())
     for block, settings in blocks.items():
         assert not settings.keys() & {"size", "nfiles"}, block

@@ -1,10 +1,20 @@
 """Photographs and masks as arrays: decode, fit, encode, composite."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
+
+from wizard.records import Unusable
+
+# Formats that Pillow reads by itself, without starting another program.
+SUFFIXES = (
+    ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png",
+    ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+)  # fmt: skip
 
 # The caller's limit is checked from the header before any pixel is decoded; Pillow's own limit
 # would only warn.
@@ -23,39 +33,58 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
     EXIF orientation is applied, 16-bit values are scaled to 8, transparency is laid on white,
     and CMYK, palette and grey become RGB.
 
-    Returns (uint8 H×W×3, (width, height) as stored). Raises ValueError with a reason: not an
-    image, broken, PostScript, or more than ``max_pixels`` pixels.
+    Returns (uint8 H×W×3, (width, height) of it, upright). Raises records.Unusable with a reason:
+    not an image, broken, PostScript, or more than ``max_pixels`` pixels.
     """
+    with _opened(data, max_pixels, f"fetch.max_pixels {max_pixels}") as upright:
+        return np.asarray(_to_rgb(upright)), upright.size
+
+
+def decode_grey(data: bytes, max_pixels: int) -> np.ndarray:
+    """Decode an encoded mask: uint8 H×W, upright, transparency ignored.
+
+    Raises records.Unusable like :func:`decode`, which has the same guards.
+    """
+    with _opened(data, max_pixels, f"the {max_pixels} allowed here") as upright:
+        return np.asarray(_to_8_bit(upright).convert("L"))
+
+
+@contextmanager
+def _opened(data: bytes, max_pixels: int, limit: str) -> Iterator[Image.Image]:
+    """An encoded picture, upright; whatever goes wrong with it is one reason in one line."""
     if data.startswith(POSTSCRIPT):
-        raise ValueError("PostScript, which only another program could draw; save it as PNG")
+        raise Unusable("PostScript, which only another program could draw; save it as PNG")
     try:
         with Image.open(io.BytesIO(data)) as photo:
             width, height = photo.size
             if width * height > max_pixels:
-                raise ValueError(f"{width}×{height} pixels exceed fetch.max_pixels {max_pixels}")
+                raise Unusable(f"{width}×{height} pixels exceed {limit}")
             photo.load()
-            upright = ImageOps.exif_transpose(photo)
-            return np.asarray(_to_rgb(upright)), (width, height)
+            yield ImageOps.exif_transpose(photo)
     except Image.UnidentifiedImageError:
-        raise ValueError("not an image in a format that Pillow reads") from None
-    except ValueError:
+        raise Unusable("not an image in a format that Pillow reads") from None
+    except Unusable:
         raise
     except Exception as error:
         # What a damaged file makes a reader of Pillow throw has no common base.
-        raise ValueError(f"broken image: {error or type(error).__name__}") from None
+        raise Unusable(f"broken image: {error or type(error).__name__}") from None
 
 
 def _to_rgb(photo: Image.Image) -> Image.Image:
-    if photo.mode in ("I;16", "I;16L", "I;16B", "I"):
-        wide = np.asarray(photo, dtype=np.float64)
-        grey = np.rint(wide.clip(0, 65535) / 257).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
-    if photo.mode == "F":
-        raise ValueError("floating-point image: its value range is unknown; save it as 8 or 16 bit")
+    photo = _to_8_bit(photo)
     if photo.has_transparency_data:
         rgba = photo.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return photo.convert("RGB")
+
+
+def _to_8_bit(photo: Image.Image) -> Image.Image:
+    if photo.mode in ("I;16", "I;16L", "I;16B", "I"):
+        wide = np.asarray(photo, dtype=np.float64)
+        return Image.fromarray(np.rint(wide.clip(0, 65535) / 257).astype(np.uint8))
+    if photo.mode == "F":
+        raise Unusable("floating-point image: its value range is unknown; save it as 8 or 16 bit")
+    return photo
 
 
 def fit(image: np.ndarray, size: int) -> np.ndarray:

@@ -19,8 +19,8 @@ from typing import IO
 
 import fsspec
 
+from wizard.images import SUFFIXES
 from wizard.sources.photo import (
-    SUFFIXES,
     Collection,
     Photo,
     Request,

@@ -6,11 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-# Formats that Pillow reads by itself, without starting another program.
-SUFFIXES = (
-    ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png",
-    ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
-)  # fmt: skip
+from wizard.images import SUFFIXES
 
 # The most that uncompressed RGBA of 16 bits needs; a longer file is no photograph of that size.
 BYTES_PER_PIXEL = 8
