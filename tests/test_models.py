@@ -1,5 +1,6 @@
 """Backends, and what happens around them alike: prefill, padding, growing, exact paste-back."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 from wizard import models
 from wizard.console import BadSetting
 from wizard.models import classical, filling
+from wizard.records import Unusable
 
 FACE_TINY = Path(__file__).parents[1] / "data" / "models" / "face-tiny"
 CLASSICAL = ["telea", "navier-stokes", "biharmonic", "mean"]
@@ -222,11 +224,103 @@ def test_an_all_black_painting_is_a_failure(portraits, holes):
     assert all("all-black" in str(one) for one in painted)
 
 
-def test_nan_is_a_failure(diffusion):
+@pytest.mark.parametrize("method", ["fill", "round_trip"])
+def test_nan_is_a_reason_not_a_crash(method, portraits, holes):
+    import torch
+
+    backend = face_tiny()
+    torch.nn.init.constant_(backend._pipe.vae.decoder.conv_out.weight, float("nan"))
+    for one in getattr(filling.Filler(backend, "mean", 3), method)(portraits, holes, SEEDS):
+        assert isinstance(one, Unusable) and "NaN" in str(one)
+
+
+def test_rounding_darkens_nothing():
+    import torch
+
     from wizard.models.diffusion import _to_uint8
 
-    assert "NaN" in str(_to_uint8(np.full((2, 2, 3), np.nan)))
-    assert _to_uint8(np.full((1, 1, 3), 0.4999)).tolist() == [[[127, 127, 127]]]
+    (image,) = _to_uint8(torch.tensor([0.4999, 0.5001, 1.2])[None, :, None, None])
+    assert image.tolist() == [[[127, 128, 255]]]
+
+
+@pytest.mark.parametrize("method", ["fill", "round_trip"])
+def test_a_device_without_memory_raises_memory_error_and_keeps_its_dtype(
+    monkeypatch, method, portraits, holes
+):
+    import torch
+
+    def full(*_, **__):
+        assert vae.dtype == (torch.float32 if method == "round_trip" else torch.bfloat16)
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 8 GiB")
+
+    backend = face_tiny(dtype="bfloat16")
+    vae = backend._pipe.vae
+    vae.register_to_config(force_upcast=True)
+    monkeypatch.setattr(vae, "encode", full)
+    arguments = (portraits, holes, SEEDS) if method == "fill" else (portraits, holes)
+    with pytest.raises(MemoryError, match="8 GiB"):
+        getattr(backend, method)(*arguments)
+    assert vae.dtype == torch.bfloat16
+
+
+@pytest.fixture(scope="module")
+def conditioned(tmp_path_factory) -> Path:
+    """The embedded checkpoint with a random decoder that also reads the known pixels."""
+    import torch
+    from diffusers import AsymmetricAutoencoderKL
+
+    folder = tmp_path_factory.mktemp("conditioned") / "checkpoint"
+    shutil.copytree(FACE_TINY, folder)
+    plain = json.loads((folder / "vae/config.json").read_text())
+    torch.manual_seed(0)
+    vae = AsymmetricAutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        down_block_out_channels=(16, 32, 64),
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        up_block_out_channels=(16, 32, 64),
+        latent_channels=plain["latent_channels"],
+        norm_num_groups=8,
+    )
+    shutil.rmtree(folder / "vae")
+    vae.save_pretrained(folder / "vae")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["vae"][1] = "AsymmetricAutoencoderKL"
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
+
+
+def test_a_conditioned_decoder_gives_what_its_pipeline_gives(conditioned, portraits, holes):
+    """The same bytes, without the encoding that the pipeline throws away."""
+    import torch
+
+    backend = face_tiny(model=str(conditioned))
+    grown = [filling.grow(hole, backend.grid) for hole in holes]
+    filled = backend.fill(portraits, grown, SEEDS)
+    counted = []
+    encode = backend._pipe.vae.encode
+    backend._pipe.vae.encode = lambda *args: counted.append(args) or encode(*args)
+    assert all(map(np.array_equal, filled, backend.fill(portraits, grown, SEEDS)))
+    assert len(counted) == len(portraits)
+    theirs = backend._pipe(
+        prompt=["a portrait photograph of a face"] * 3,
+        image=torch.from_numpy(np.stack(portraits)).permute(0, 3, 1, 2).float() / 255,
+        mask_image=torch.from_numpy(np.stack(grown)).unsqueeze(1).float(),
+        height=SIZE,
+        width=SIZE,
+        num_inference_steps=2,
+        guidance_scale=1.0,
+        generator=[torch.Generator().manual_seed(seed) for seed in SEEDS],
+        output_type="np",
+    ).images
+    assert len(counted) == 3 * len(portraits)
+    assert np.array_equal(np.rint(theirs * 255).astype(np.uint8), np.stack(filled))
+
+
+def test_a_conditioned_round_trip_reads_the_pixels_around_the_hole(conditioned, portraits, holes):
+    backend = face_tiny(model=str(conditioned))
+    nowhere = [np.ones((SIZE, SIZE), bool)] * 3
+    known, unknown = (backend.round_trip(portraits, where) for where in (holes, nowhere))
+    assert not any(map(np.array_equal, known, unknown))
 
 
 @pytest.fixture(scope="module")

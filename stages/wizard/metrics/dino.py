@@ -26,7 +26,7 @@ def features(pictures: Iterable[np.ndarray], setup: networks.Setup) -> np.ndarra
     resize = partial(networks.to_side, side=SIDE)
     with torch.inference_mode():
         parts = [
-            network(pixels.to(setup.place)).pooler_output.double().cpu()
+            network(pixels.to(setup.place)).pooler_output.cpu().double()
             for pixels in networks.batches(pictures, setup.batch, networks.IMAGENET, resize)
         ]
     return torch.cat(parts).numpy()

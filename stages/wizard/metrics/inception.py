@@ -171,7 +171,7 @@ def features(pictures: Iterable[np.ndarray], setup: networks.Setup) -> np.ndarra
     network.to(setup.place)
     with torch.inference_mode():
         parts = [
-            network(pixels.to(setup.place)).double().cpu()
+            network(pixels.to(setup.place)).cpu().double()
             for pixels in networks.batches(pictures, setup.batch, LEVELS, clean)
         ]
     return torch.cat(parts).numpy()

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from wizard import devices
+
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -23,10 +25,8 @@ class Setup:
 
     @property
     def place(self) -> torch.device:
-        """The device itself; ``auto`` is the GPU where there is one."""
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
+        """The device itself."""
+        return torch.device(devices.pick(self.device))
 
 
 def pretrained(kind: type, model: str, **options):

@@ -9,8 +9,8 @@ A backend is an object with
   replaced, bool H×W masks, one integer seed each; returns as many uint8 H×W×3 images in the
   same order, or a ValueError in the place of one that could not be filled. What it paints
   outside the hole does not matter. MemoryError says that the batch was too large.
-- ``round_trip(images)``: the images after the backend's own autoencoder, or None in the place
-  of the method when it has none
+- ``round_trip(images, masks)``: the images after the backend's own autoencoder, or None in the
+  place of the method when it has none
 """
 
 import hashlib

@@ -1,8 +1,11 @@
 """Diffusion inpainting with any checkpoint that diffusers' AutoPipelineForInpainting loads."""
 
+import contextlib
 import inspect
 import logging
-from collections.abc import Sequence
+import re
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +14,9 @@ import numpy as np
 import torch
 import transformers
 
+from wizard import devices
 from wizard.console import BadSetting
-from wizard.records import file_sha256
+from wizard.records import Unusable, file_sha256
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,11 @@ class Diffusion:
         self._pipe = pipe
         if not hasattr(pipe, "vae"):
             self.round_trip = None
+        # Such a decoder also reads the pixels around the hole; the pipelines of Stable Diffusion 1
+        # and 2 hand them to it, that of XL does not.
+        self._conditioned = type(pipe) is diffusers.StableDiffusionInpaintPipeline and isinstance(
+            pipe.vae, diffusers.AsymmetricAutoencoderKL
+        )
         rules = RULES.get(type(pipe).__name__, Rules())
         self._call = _supported(
             pipe, call | {"strength": min(call["strength"], rules.max_strength)}
@@ -73,46 +82,57 @@ class Diffusion:
 
     def fill(
         self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], seeds: Sequence[int]
-    ) -> list[np.ndarray | ValueError]:
-        """Paint the holes; one CPU generator an image makes it independent of its batch."""
+    ) -> list[np.ndarray | Unusable]:
+        """Fill the holes; one CPU generator per image makes it independent of its batch."""
+        pixels, holes = _to_tensors(images, masks)
         height, width = masks[0].shape
-        try:
-            with torch.inference_mode():
-                painted = self._pipe(
-                    image=torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255,
-                    mask_image=torch.from_numpy(np.stack(masks)).unsqueeze(1).float(),
-                    height=height,
-                    width=width,
-                    generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-                    output_type="np",
-                    **self._text(len(images)),
-                    **self._call,
-                ).images
-        except RuntimeError as error:
-            raise _as_memory_error(error) from None
-        return [_to_uint8(one) for one in painted]
+        with torch.inference_mode(), _out_of_memory_named():
+            filled = self._pipe(
+                image=pixels,
+                mask_image=holes,
+                height=height,
+                width=width,
+                generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+                # The pipeline would encode each image once more before a conditioned decoder.
+                output_type="latent" if self._conditioned else "pt",
+                **self._text(len(images)),
+                **self._call,
+            ).images
+            if self._conditioned:
+                filled = self._decode(filled / self._pipe.vae.config.scaling_factor, pixels, holes)
+            return _to_uint8(filled)
 
     def _text(self, count: int) -> dict:
         if self._embeds is None:
             return {name: [text] * count for name, text in self._prompts.items()}
         return {name: value.repeat_interleave(count, 0) for name, value in self._embeds.items()}
 
-    def round_trip(self, images: Sequence[np.ndarray]) -> list[np.ndarray | ValueError]:
+    def round_trip(
+        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray]
+    ) -> list[np.ndarray | Unusable]:
         """Encode and decode whole images (uint8 H×W×3, sides multiples of the stride).
 
-        The most likely latent, not a drawn one: the best that this autoencoder can give back,
-        a ceiling for every filling that goes through it.
+        The posterior mode, not a drawn latent: what the autoencoder alone loses. The masks (bool
+        H×W) are read by a decoder that is conditioned on the pixels around the hole.
         """
         vae = self._pipe.vae
         kept = vae.dtype
-        # Some autoencoders overflow in half precision and say so in their configuration.
-        vae.to(torch.float32 if getattr(vae.config, "force_upcast", False) else kept)
-        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(vae.device, vae.dtype)
-        with torch.inference_mode():
-            latents = vae.encode(pixels / 127.5 - 1).latent_dist.mode()
-            decoded = vae.decode(latents).sample.float().cpu().permute(0, 2, 3, 1).numpy()
-        vae.to(kept)
-        return [_to_uint8((one + 1) / 2) for one in decoded]
+        pixels, holes = _to_tensors(images, masks)
+        with torch.inference_mode(), _out_of_memory_named():
+            try:
+                # Some autoencoders overflow in half precision and say so in their configuration.
+                vae.to(torch.float32 if getattr(vae.config, "force_upcast", False) else kept)
+                latents = vae.encode((pixels * 2 - 1).to(vae.device, vae.dtype)).latent_dist.mode()
+                return _to_uint8(self._decode(latents, pixels, holes))
+            finally:
+                vae.to(kept)
+
+    def _decode(self, latents: torch.Tensor, pixels: torch.Tensor, holes: torch.Tensor):
+        """Images of 0–1 from latents, given what :func:`_to_tensors` made of image and mask."""
+        vae = self._pipe.vae
+        around = {"image": pixels * 2 - 1, "mask": holes} if self._conditioned else {}
+        around = {name: value.to(vae.device, vae.dtype) for name, value in around.items()}
+        return vae.decode(latents, **around).sample / 2 + 0.5
 
 
 _PROMPTS = ("prompt", "negative_prompt")
@@ -143,21 +163,38 @@ def _encode(pipe, names: tuple[str, ...], call: dict) -> dict:
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def _as_memory_error(error: RuntimeError) -> Exception:
-    """Out of memory as MemoryError, whatever a device calls it; any other error as it is."""
-    text = str(error)
-    if "out of memory" not in text and "allocate memory" not in text:
-        return error
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return MemoryError(text.splitlines()[0])
+@contextlib.contextmanager
+def _out_of_memory_named() -> Iterator[None]:
+    """MemoryError for lack of memory, whatever a device calls it; other errors as they are."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if not re.search("out of memory|allocate memory|ALLOC_FAILED", text):
+            raise
+        traceback.clear_frames(error.__traceback__)  # they hold the tensors of the failed batch
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        raise MemoryError(text.splitlines()[0]) from None
 
 
-def _to_uint8(image: np.ndarray) -> np.ndarray | ValueError:
-    """0–1 to 0–255, rounded: truncation would darken every image by half a level."""
-    if not np.isfinite(image).all():
-        return ValueError("the model returned NaN; try runtime.dtype float32")
-    return np.rint(image * 255).clip(0, 255).astype(np.uint8)
+def _to_tensors(
+    images: Sequence[np.ndarray], masks: Sequence[np.ndarray]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and masks as float32 B×3×H×W and B×1×H×W, both of 0–1."""
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+    return pixels, torch.from_numpy(np.stack(masks)).unsqueeze(1).float()
+
+
+def _to_uint8(batch: torch.Tensor) -> list[np.ndarray | Unusable]:
+    """B×3×H×W of 0–1 as images, rounded: truncation would darken every one by half a level."""
+    answers: list[np.ndarray | Unusable] = []
+    for image in batch.float().permute(0, 2, 3, 1).cpu().numpy():
+        if np.isfinite(image).all():
+            answers.append(np.rint(image * 255).clip(0, 255).astype(np.uint8))
+        else:
+            answers.append(Unusable("the model returned NaN; try runtime.dtype float32"))
+    return answers
 
 
 def load(
@@ -186,7 +223,7 @@ def load(
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    device = _pick_device(device)
+    device = devices.pick(device)
     dtype = _pick_dtype(dtype, device)
     folder = _locate(model, revision, variant)
     try:
@@ -230,23 +267,6 @@ def files(model: str, revision: str | None, variant: str | None) -> dict[str, Pa
     Raises BadSetting when the checkpoint cannot be had.
     """
     return _files(_locate(model, revision, variant))
-
-
-def _pick_device(device: str) -> str:
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    kind = device.split(":")[0]
-    available = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not available[kind]:
-        usable = ", ".join(name for name, there in available.items() if there)
-        raise BadSetting(f"runtime.device = {device}: not on this machine, which has: {usable}")
-    return device
 
 
 def _pick_dtype(dtype: str, device: str) -> str:

@@ -61,7 +61,9 @@ class Filler:
         The one place where a backend sees what is under the hole: this is the ceiling that
         results are read against, never a result.
         """
-        painted = self._in_batches(self.backend.round_trip, [self._pad(image) for image in images])
+        padded = [self._pad(image) for image in images]
+        grown = [grow(self._pad(mask), self.backend.grid) for mask in masks]
+        painted = self._in_batches(self.backend.round_trip, padded, grown)
         return [_checked(one, image) for one, image in zip(painted, images, strict=True)]
 
     def _hide(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
