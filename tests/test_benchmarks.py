@@ -29,10 +29,10 @@ def test_a_benchmark_too_slow_to_run_here_explains_itself(name):
     assert f"results/{name}.json" in subprocess.check_output(command, text=True)
 
 
-def test_the_readme_counts_what_the_networks_compute(tmp_path):
+def test_the_page_counts_what_the_networks_compute(tmp_path):
     command = [sys.executable, FOLDER / "bench_scale.py", "--output", tmp_path]
     subprocess.run(command, check=True)
     counted = json.loads((tmp_path / "scale.json").read_text())["tera_operations_a_result"]
-    readme = (FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
+    page = (FOLDER.parents[1] / "docs" / "clusters.md").read_text(encoding="utf-8")
     for side in ("256", "512"):
-        assert f"{counted[side]:.1f}·10¹² at {side}×{side}" in readme
+        assert f"{counted[side]:.1f}·10¹² at {side}×{side}" in page

@@ -1,4 +1,4 @@
-"""Remotes on real servers: the README's commands are run as they stand there."""
+"""Remotes on real servers: the commands of docs/remotes.md are run as they stand there."""
 
 import hashlib
 import os
@@ -15,13 +15,12 @@ import servers
 from clones import ENVIRONMENT, ROOT, commit, setting, sh
 
 pytestmark = pytest.mark.remote
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = README.split("\n## Remotes\n")[1].split("\n## ")[0]
+PAGE = (ROOT / "docs" / "remotes.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def serve(tmp_path, program):
-    """Starts a kind of remote as the README's table calls it; it stops when the block ends."""
+    """Starts a kind of remote as the page's table calls it; it stops when the block ends."""
 
     @contextmanager
     def start(kind: str):
@@ -39,19 +38,19 @@ def serve(tmp_path, program):
     return start
 
 
-def in_readme(command: str) -> list[str]:
-    assert f"`{command}`" in SECTION or f"\n{command}\n" in SECTION, f"not in the README: {command}"
+def in_page(command: str) -> list[str]:
+    assert f"`{command}`" in PAGE or f"\n{command}\n" in PAGE, f"not on the page: {command}"
     return command.split()
 
 
 def of_kind(kind: str) -> list[list[str]]:
-    """The commands in the README's row about this kind of remote."""
-    row = re.search(rf"^\| {kind} \|.*$", SECTION, re.M)[0]
+    """The commands in the page's row about this kind of remote."""
+    row = re.search(rf"^\| {kind} \|.*$", PAGE, re.M)[0]
     return [command.split() for command in re.findall(r"`(dvc [^`]+)`", row)]
 
 
 def connect(folder: Path, kind: str, remote: servers.Remote) -> None:
-    """The README's commands, with this server's address and secrets for the examples'."""
+    """The page's commands, with this server's address and secrets for the examples'."""
     secret = dict(remote.credentials)
     for *command, example in of_kind(kind):
         if command[1:3] == ["remote", "add"]:
@@ -60,10 +59,10 @@ def connect(folder: Path, kind: str, remote: servers.Remote) -> None:
             assert "--local" in command
             sh(folder, *command, secret.pop(command[-1]))
             assert example
-    assert not secret, f"the README forgets {sorted(secret)}"
+    assert not secret, f"the page forgets {sorted(secret)}"
     for name, value in remote.options.items():
         sh(folder, "dvc", "remote", "modify", "store", name, value)
-    sh(folder, *in_readme("dvc remote modify store verify true"))
+    sh(folder, *in_page("dvc remote modify store verify true"))
     commit(folder, "Add a remote")
 
 
@@ -91,7 +90,7 @@ def digests(folder: Path, *tops: str) -> dict[str, str]:
 
 
 def test_the_drivers_are_pinned_as_the_tests_have_them():
-    pins = re.findall(r"`pip install ([^`]+)`", SECTION)
+    pins = re.findall(r"`pip install ([^`]+)`", PAGE)
     assert len(pins) == 3
     assert set(pins) <= set((ROOT / "requirements-dev.txt").read_text().splitlines())
 
@@ -103,10 +102,10 @@ def test_another_clone_pulls_the_same_bytes(clone, serve, tmp_path, kind):
     here = Path(shutil.copytree(clone, tmp_path / "here", symlinks=True))
     with serve(kind) as remote:
         connect(here, kind, remote)
-        sh(here, *in_readme("dvc push"))
+        sh(here, *in_page("dvc push"))
         assert len(remote.objects()) > 40
         there = clone_of(here, tmp_path / "there")
-        sh(there, *in_readme("dvc pull"))
+        sh(there, *in_page("dvc pull"))
     assert digests(there, "data", "metrics") == digests(here, "data", "metrics")
     assert "Data and pipelines are up to date." in sh(there, "dvc", "repro")
     assert not (there / ".work").exists(), "something was computed again"
@@ -126,12 +125,12 @@ def test_older_runs_come_back_in_another_clone(clone, serve, tmp_path):
         commit(here, "Small holes")
         sh(here, "dvc", "push", "--run-cache")
         some = remote.objects()
-        sh(here, *in_readme("dvc push --all-commits --run-cache"))
+        sh(here, *in_page("dvc push --all-commits --run-cache"))
         assert (remote.objects() - some) & older, "only now the older commit's objects went over"
 
         there = clone_of(here, tmp_path / "there")
         setting(there, "ratio: 0.1", "ratio: 0.25")
-        said = sh(there, *in_readme("dvc repro --pull"), "inpaint")
+        said = sh(there, *in_page("dvc repro --pull"), "inpaint")
         for stage in ("mask", "inpaint"):
             assert f"Stage '{stage}' is cached - skipping run" in said
         assert digests(there, "data/inpainted") == digests(clone, "data/inpainted")
@@ -149,7 +148,7 @@ def test_a_changed_stage_pulls_only_what_it_needs(clone, serve, tmp_path):
         sh(here, "dvc", "push")
         there = clone_of(here, tmp_path / "there")
         setting(there, "ratio: 0.25", "ratio: 0.1")
-        said = sh(there, *in_readme("dvc repro --pull --allow-missing"), "mask")
+        said = sh(there, *in_page("dvc repro --pull --allow-missing"), "mask")
     assert re.findall(r"Running stage '(\w+)'", said) == ["mask"]
     assert (there / "data" / "images").exists() and not (there / "data" / "inpainted").exists()
 
@@ -178,11 +177,11 @@ def test_damaged_objects_are_named_and_mended(serve, tmp_path):
         os.truncate(remote.folder / short, 9000)
 
         there = clone_of(here, tmp_path / "there")
-        told = sh(there, *in_readme("dvc pull --verbose"), check=False)
+        told = sh(there, *in_page("dvc pull --verbose"), check=False)
         assert "failed to pull" in told and not (there / "data").exists()
         named = re.findall(r"corrupted cache file '.*/(files/md5/\w\w/\w{30})'", told)
         assert sorted(named) == sorted([flipped, short])
-        told = sh(there, *in_readme("dvc status --cloud"))
+        told = sh(there, *in_page("dvc status --cloud"))
         assert sorted(re.findall(r"deleted: +(.+)", told)) == ["data/7.bin", "data/9.bin"]
 
         for path in (flipped, short):
@@ -204,7 +203,7 @@ def test_a_push_that_is_killed_goes_on_where_it_was(serve, tmp_path, kind):
         write_config(here, remote)
         killed = kill_push(here, remote, objects=20)
         assert 20 <= len(killed) < 150, "the kill came too late to mean anything"
-        told = sh(here, *in_readme("dvc push --jobs 32"))
+        told = sh(here, *in_page("dvc push --jobs 32"))
         assert f"{150 - len(killed)} files pushed" in told
         assert len(remote.objects()) == 150
         there = clone_of(here, tmp_path / "there")
