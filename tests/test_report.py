@@ -181,7 +181,7 @@ def test_a_cell_that_is_no_number_is_named(tmp_path):
 @pytest.mark.parametrize("learned", LEARNED)
 def test_every_learned_metric_has_a_name_and_a_direction(learned):
     metric = scores.metric(f"baseline_learned_{learned}")
-    assert metric.label.startswith("Baseline: ") and metric.better in ("higher", "lower")
+    assert metric.label.startswith("Baseline: ") and metric.direction in ("higher", "lower")
 
 
 def test_worst_first_follows_the_direction_of_the_metric():
@@ -190,6 +190,8 @@ def test_worst_first_follows_the_direction_of_the_metric():
     assert [r["hole_mae"] for r in worst] == [30, 5, 1]
     worst = scores.badness(rows([1.1, 0.2, 3], "hole_sharpness"), "hole_sharpness")
     assert [r["hole_sharpness"] for r in worst] == [3, 0.2, 1.1]
+    worst = scores.badness(rows([-8.7, 0.5, 3], "edge_step"), "edge_step")
+    assert [r["edge_step"] for r in worst] == [-8.7, 3, 0.5]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.integers(1, 40), st.integers(0, 5))

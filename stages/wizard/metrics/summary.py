@@ -9,31 +9,15 @@ import math
 import numpy as np
 
 from wizard.metrics.intervals import bootstrap_means
+from wizard.names import AUXILIARY, BASELINE, METRICS
 
 FACTS = ("id", "image", "mask", "sample", "hole_fraction", "status", "error")
 WHOLE = ("ssim", "psnr")
 # What a run beside the model's own is told by in quality.json; by_hole.json has everything.
 MAIN = (*WHOLE, "hole_ssim", "hole_psnr")
-LABELS = {
-    "ssim": "SSIM",
-    "psnr": "PSNR (dB)",
-    "hole_ssim": "SSIM in the hole",
-    "hole_psnr": "PSNR in the hole (dB)",
-    "edge_step": "step at the edge",
-    "edge_colour": "colour jump at edge",
-    "hole_sharpness_around": "sharpness to around",
-    "self_consistency": "self-consistency",
-    "learned_lpips": "LPIPS (AlexNet)",
-    "learned_identity": "likeness of the face",
-    "learned_clip": "CLIP score",
-    "learned_fid": "FID",
-    "learned_kid": "KID",
-    "learned_p_ids": "P-IDS",
-    "learned_u_ids": "U-IDS",
-    "learned_fd": "FD (DINOv2)",
-    "learned_kd": "KD (DINOv2)",
-}
-RUNS = ("baseline", "roundtrip", "raw")
+# What the closing table has a line for, where it was measured.
+TOLD = (*MAIN, "edge_step", "edge_colour", "hole_sharpness_around")
+RUNS = (BASELINE, *AUXILIARY)
 DECIMALS = 5
 # With fewer images the Fréchet distance says more about their number than about them.
 ENOUGH_FOR_FRECHET = 2048
@@ -102,14 +86,15 @@ def by_hole(rows: list[dict], width: float, resamples: int, seed: int) -> dict[s
 def table(quality: dict) -> str:
     """The main figures as a few lines of text: the results, what they are compared with."""
     beside = [run for run in RUNS if run in quality]
-    lines = [f"{'':22}" + "".join(f"{head:>11}" for head in ("results", *beside))]
-    for name, label in LABELS.items():
+    lines = [f"{'':34}" + "".join(f"{head:>11}" for head in ("results", *beside))]
+    for name, how in METRICS.items():
         place, _, metric = name.partition("_")
         own = quality.get(place, {}).get(metric or "mean")
         values = [own, *(quality[run].get(name) for run in beside)]
-        if own is not None:
-            cells = ("" if value is None else f"{value:.3f}" for value in values)
-            lines.append(f"{label:22}" + "".join(f"{cell:>11}" for cell in cells))
+        told = name in TOLD or name.startswith(("learned_", "self_"))
+        if told and own is not None:
+            cells = ("" if value is None else f"{value:.{how.digits}f}" for value in values)
+            lines.append(f"{how.title:34}" + "".join(f"{cell:>11}" for cell in cells))
     distances = [name for name in ("fid", "fd") if name in quality.get("learned", {})]
     if distances:
         count, photographs = (quality["learned"][name] for name in ("count", "photographs"))

@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
+from wizard.names import METRICS
 from wizard.report import scores
 from wizard.report.pictures import ERROR_RANGE
 
@@ -326,7 +327,7 @@ def _panels(rows: Sequence[dict]) -> list[str]:
 def _main(columns: Iterable[str]) -> list[str]:
     """The main metrics among the columns; without a reference image, the first four others."""
     columns = set(columns)
-    names = [name for name in scores.METRICS if name in columns]
+    names = [name for name in METRICS if name in columns]
     return [name for name in SHOWN if name in names] or [
         name for name in names if name != "hole_fraction"
     ][:4]

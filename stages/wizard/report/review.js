@@ -48,8 +48,8 @@ function shown(name, value) {
 /* ---- Results ---- */
 
 function badness(metric, value) {
-  if (metric.better === "lower") return -value;
-  if (metric.better === "one") return -Math.abs(value - 1);
+  if (metric.direction === "lower") return -value;
+  if (metric.best !== null) return -Math.abs(value - metric.best);
   return value;
 }
 

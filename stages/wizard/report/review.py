@@ -8,6 +8,7 @@ import base64
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def page(
         one["turn"] = turn
     data = {
         "results": shown,
-        "metrics": [vars(scores.metric(name)) | {"name": name} for name in metrics],
+        "metrics": [_described(name) for name in metrics],
         "headline": headline,
         "settings": _flat(settings),
         "quality": _flat(quality),
@@ -112,6 +113,14 @@ def page(
         script_hash=_integrity(script),
     )
     return html.encode()
+
+
+def _described(column: str) -> dict:
+    """A column as the script wants it; ``best`` is a number, or null for a mere direction."""
+    metric = scores.metric(column)
+    best = None if metric.best is None or math.isinf(metric.best) else metric.best
+    told = {"name": column, "label": metric.label, "unit": metric.unit, "digits": metric.digits}
+    return told | {"direction": metric.direction, "best": best}
 
 
 def _result(result: dict, budget: int, seed: int) -> dict:

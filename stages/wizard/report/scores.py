@@ -1,65 +1,24 @@
 """The scores table (``metrics/scores.csv``) and what its columns are called."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-# Results beside the model's own, as prefixes of columns.
-RUNS = {
-    "model": "Model",
-    "baseline": "Baseline",
-    "roundtrip": "Autoencoder round trip",
-    "raw": "Model before paste-back",
-}
+from wizard import names
+
 KEYS = {"id", "image", "mask", "sample", "status", "error"}
 
 
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is shown: name, unit ("" for none), and which direction is better.
-
-    ``better`` is "higher", "lower", "one" (the nearer to 1) or "" when neither is.
-    """
-
-    label: str
-    unit: str = ""
-    better: str = ""
-
-    @property
-    def title(self) -> str:
-        return f"{self.label} ({self.unit})" if self.unit else self.label
+RUNS = {method: names.label(method) for method in ("model", "baseline", *names.AUXILIARY)}
 
 
-METRICS = {
-    "ssim": Metric("SSIM", "", "higher"),
-    "psnr": Metric("PSNR", "dB", "higher"),
-    "hole_ssim": Metric("SSIM in the hole", "", "higher"),
-    "hole_psnr": Metric("PSNR in the hole", "dB", "higher"),
-    "hole_mae": Metric("Mean absolute error in the hole", "levels", "lower"),
-    "ring_psnr": Metric("PSNR in the ring inside the edge", "dB", "higher"),
-    "edge_seam": Metric("Seam against the original", "levels", "lower"),
-    "edge_step": Metric("Seam against the surroundings", "levels", "lower"),
-    "hole_colour": Metric("Colour difference in the hole", "CIEDE2000", "lower"),
-    "hole_colour_shift": Metric("Shift of the mean colour", "CIEDE2000", "lower"),
-    "edge_colour": Metric("Colour difference across the edge", "CIEDE2000", "lower"),
-    "hole_sharpness": Metric("Sharpness against the original", "", "one"),
-    "hole_sharpness_around": Metric("Sharpness against the surroundings", "", "one"),
-    "self_consistency": Metric("Self-consistency", "", "higher"),
-    "learned_lpips": Metric("LPIPS", "", "lower"),
-    "learned_identity": Metric("Likeness of the face", "", "higher"),
-    "learned_clip": Metric("CLIP score of the prompt", "", "higher"),
-    "hole_diversity": Metric("Diversity of the fills", "levels"),
-    "hole_fraction": Metric("Hole fraction"),
-}
-
-
-def metric(column: str) -> Metric:
-    """How a column is shown; an unknown one gets its own name, an unknown run prefix none."""
+def metric(column: str) -> names.Metric:
+    """How a column is shown, whichever run's it is."""
     for run, label in RUNS.items():
         if column.startswith(f"{run}_"):
             own = metric(column.removeprefix(f"{run}_"))
-            return Metric(f"{label}: {own.label}", own.unit, own.better)
-    return METRICS.get(column) or Metric(column.replace("_", " ").capitalize())
+            return replace(own, label=f"{label}: {own.label}")
+    return names.metric(column)
 
 
 def read(path: Path | str) -> list[dict]:
@@ -94,8 +53,8 @@ def _typed(row: dict[str, str], where: str) -> dict:
 
 def columns(rows: list[dict]) -> list[str]:
     """The metrics of a table that have a value in at least one row, in file order."""
-    names = dict.fromkeys(name for row in rows for name in row if name not in KEYS)
-    return [name for name in names if any(row.get(name) is not None for row in rows)]
+    found = dict.fromkeys(name for row in rows for name in row if name not in KEYS)
+    return [name for name in found if any(row.get(name) is not None for row in rows)]
 
 
 def headline(rows: list[dict]) -> str:
@@ -103,18 +62,18 @@ def headline(rows: list[dict]) -> str:
 
     Raises ValueError when the table holds no metric at all.
     """
-    names = [name for name in columns(rows) if name != "hole_fraction"]
-    if not names:
+    found = [name for name in columns(rows) if name != "hole_fraction"]
+    if not found:
         raise ValueError("scores.csv holds no metric of any result; see the failures in evaluate")
-    return "ssim" if "ssim" in names else names[0]
+    return "ssim" if "ssim" in found else found[0]
 
 
 def badness(rows: list[dict], column: str) -> list[dict]:
-    """Rows that have a value in the column, worst first; ties in order of id and sample."""
-    better = metric(column).better
-    key = {
-        "lower": lambda value: -value,
-        "one": lambda value: -abs(value - 1),
-    }.get(better, lambda value: value)
+    """Rows that have a value in the column, worst first; ties in order of id and sample.
+
+    A column without a best value ascends.
+    """
+    how = metric(column)
+    key = (lambda value: value) if how.best is None else (lambda value: -how.loss(value))
     scored = [row for row in rows if row.get(column) is not None]
     return sorted(scored, key=lambda row: (key(row[column]), row["id"], row.get("sample", 0)))
