@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 
 from wizard import console
 
-SCRIPT = """
+ROOT = Path(__file__).parents[1]
+SCRIPT = r"""
 '''A stage that does what its first argument says.'''
 import sys, time
 from wizard import console
@@ -23,7 +25,10 @@ def main(params):
         for _ in console.progress(range(40), 40, "inpaint"):
             time.sleep(0.01)
     if what == "setting":
-        raise console.BadSetting("params.yaml: mask.ratio = 2:\\n  allowed: less")
+        raise console.BadSetting("params.yaml: mask.ratio = 2:\n  allowed: less")
+    if what == "hostile":
+        console.say("failed: a\x1b[2J\u202e\x9b1m\ud800\tb")
+        raise console.BadSetting("no \x1b]0;title\x07 such file")
     if what == "disk":
         raise OSError(28, "No space left on device", "data/x.png")
     if what == "sleep":
@@ -106,3 +111,18 @@ def test_failures_are_told_and_counted(capsys):
     assert told[0] == "failed: p0: broken" and told[-1].startswith("… and 5 more")
     with pytest.raises(console.TooManyFailures, match="25 failed, runtime.max_failures allows 24"):
         console.report_failures(rows, max_failures=24)
+
+
+def test_what_others_wrote_cannot_steer_the_terminal(script):
+    told = run(script, "hostile", stderr=subprocess.PIPE).stderr
+    assert told == (
+        r"failed: a\x1b[2J\u202e\x9b1m\ud800\tb" + "\n"
+        r"stage.py: no \x1b]0;title\x07 such file" + "\n"
+    )
+
+
+def test_nothing_in_stages_writes_to_the_terminal_but_the_console():
+    """A table on stdout, which holds numbers and names of ours, is the exception."""
+    for file in (ROOT / "stages").rglob("*.py"):
+        if file.name not in ("console.py", "evaluate.py", "train.py"):
+            assert not re.search(r"\bprint\(|sys\.std(out|err)\.write", file.read_text()), file

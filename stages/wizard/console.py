@@ -49,12 +49,22 @@ def stage(main: Callable[[Path], None], doc: str) -> None:
 
 def _complain(error: object, code: int) -> int:
     script = Path(sys.argv[0]).name
-    print(f"{script}: {' '.join(str(error).split())}", file=sys.stderr)
+    print(plain(f"{script}: {' '.join(str(error).split())}"), file=sys.stderr)
     return code
+
+
+def plain(line: str) -> str:
+    """Text that cannot steer a terminal: what does not print (controls, bidi marks) as escapes.
+
+    File names, keys and notes come from other people; an escape sequence in one could rewrite
+    what stands on the screen.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def say(line: str) -> None:
     """A line on stderr that does not break a progress bar."""
+    line = plain(line)
     if "tqdm" in sys.modules:
         sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
     else:
