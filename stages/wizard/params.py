@@ -1,5 +1,6 @@
 """params.yaml as typed, bounded, immutable settings."""
 
+import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from wizard.console import BadSetting
 
 MAX_FILE_BYTES = 100_000
+UNKNOWN = ("extra_forbidden", "invalid_key")  # what pydantic calls a key that no block has
 
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Classical = Literal["telea", "navier-stokes", "biharmonic", "mean"]
 Weight = Annotated[float, Field(ge=0)]
@@ -22,7 +25,7 @@ Rate = Annotated[float, Field(gt=0, le=0.1)]
 class Block(BaseModel):
     """One block of params.yaml: unknown keys are refused, values are not converted."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Fetch(Block):
@@ -45,7 +48,7 @@ class Mask(Block):
     side: Literal["random", "left", "right", "top", "bottom"]
     folder: str
     hole: Literal["white", "black"]
-    seed: int
+    seed: Seed
 
     @model_validator(mode="after")
     def _range_ascends(self):
@@ -81,7 +84,7 @@ class Inpaint(Block):
     samples_per_mask: Annotated[int, Field(ge=1, le=100)]
     keep_raw: bool
     self_consistency: Annotated[int, Field(ge=0, le=100)]
-    seed: int
+    seed: Seed
 
     @model_validator(mode="after")
     def _possible(self):
@@ -112,7 +115,7 @@ class Evaluate(Block):
     learned: list[Literal["lpips", "identity", "clip", "fid", "kid", "ids", "fd", "kd"]]
     dino: Annotated[str, Field(min_length=1)]
     clip: Annotated[str, Field(min_length=1)]
-    seed: int
+    seed: Seed
 
     @model_validator(mode="after")
     def _original_for_those_that_need_it(self):
@@ -128,7 +131,7 @@ class Evaluate(Block):
 class Plot(Block):
     review_images: Annotated[int, Field(ge=1, le=400)]
     dpi: Annotated[int, Field(ge=50, le=600)]
-    seed: int
+    seed: Seed
 
 
 class Runtime(Block):
@@ -141,7 +144,7 @@ class Runtime(Block):
     cpus_per_actor: Annotated[int, Field(ge=1, le=1024)]
     workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
     max_failures: Annotated[int, Field(ge=0)]
-    journal_gb: Annotated[float, Field(ge=0)]
+    journal_gb: Annotated[float, Field(ge=0, le=1_000_000)]
 
     @model_validator(mode="after")
     def _gpus_are_rays_to_give(self):
@@ -155,7 +158,7 @@ class Runtime(Block):
 
 class Train(Block):
     side: Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
-    seed: int
+    seed: Seed
 
 
 class Autoencoder(Block):
@@ -209,14 +212,28 @@ class Params(Block):
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Plain data only: no aliases (a few lines of them can expand to gigabytes), no double keys."""
+    """Plain values by the rules of YAML 1.2, by which DVC reads and compares them.
+
+    No aliases (a few lines of them can expand to gigabytes), no tags or directives (which would
+    change the rules), no key given twice. ``no`` is text, ``010`` is ten.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [one for one in known if one[0].rpartition(":")[2] not in ("bool", "int", "float")]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_node(self, parent, index):
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.MarkedYAMLError(
-                problem="aliases are not allowed", problem_mark=event.start_mark
-            )
+        event = self.peek_event()
+        refused = {
+            "aliases": self.check_event(yaml.AliasEvent),
+            "tags such as !!int": getattr(event, "tag", None) is not None,
+            "directives such as %YAML": self.yaml_version is not None,
+        }
+        for what, found in refused.items():
+            if found:
+                mark = event.start_mark
+                raise yaml.MarkedYAMLError(problem=f"{what} are not allowed", problem_mark=mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
@@ -227,11 +244,30 @@ class _PlainLoader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"key {key!r} given twice", problem_mark=mark)
         return super().construct_mapping(node, deep)
 
+    def construct_number(self, node) -> int | float | str:
+        text = node.value.replace("_", "").lower()
+        try:
+            if node.tag.endswith("int"):
+                base = {"0b": 2, "0o": 8, "0x": 16}.get(text.lstrip("+-")[:2], 10)
+                return int(text, base)
+            return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+        except ValueError:
+            return node.value  # thousands of digits: as text, the check of its setting names it
 
-# YAML 1.1 reads 1e-4 as text for want of a dot; people mean a number.
-_PlainLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+
+# The order matters: the first that matches counts, and every whole number is a float as well.
+for _kind, _pattern in {
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+)",
+    "float": r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|\.[0-9_]+([eE][-+][0-9]+)?)"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+}.items():
+    _firsts = list("tTfF" if _kind == "bool" else "-+0123456789.")
+    _PlainLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}", re.compile(f"^({_pattern})$"), _firsts
+    )
+for _kind in ("int", "float"):
+    _PlainLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _PlainLoader.construct_number)
 
 
 def load(path: Path | str = "params.yaml") -> Params:
@@ -259,7 +295,7 @@ def load(path: Path | str = "params.yaml") -> Params:
         return Params.model_validate(content)
     except ValidationError as error:
         # A mistyped key is both unknown and missing: naming the typo is what helps.
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        first = min(error.errors(), key=lambda one: one["type"] not in UNKNOWN)
         raise BadSetting(f"{path}: {_explain(first)}") from None
 
 
@@ -270,13 +306,26 @@ def _explain(error: dict) -> str:
     fields = block.annotation.model_fields if block else Params.model_fields
     # Union members add their own type name behind the key; a reader knows the key only.
     key = ".".join(place[:2])
-    if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key; allowed: {', '.join(fields)}"
+    if error["type"] in UNKNOWN:
+        return f"{key}: unknown key; {_nearest(place[:2])}allowed: {', '.join(fields)}"
     if error["type"] == "missing":
-        return f"{key}: missing; add it (git shows the default: git show HEAD:params.yaml)"
+        return f"{key}: missing; add it (git show HEAD:params.yaml has the default)"
     if error["type"] == "value_error":
         return f"{key}.{error['ctx']['error']}"
-    return f"{key} = {error['input']!r}: {_allowed(place, error)}"
+    value = repr(error["input"])
+    return f"{key} = {value if len(value) < 80 else value[:77] + '…'}: {_allowed(place, error)}"
+
+
+def _nearest(place: list[str]) -> str:
+    """The known key that was probably meant, as the beginning of an answer, or nothing."""
+    blocks = {name: field.annotation.model_fields for name, field in Params.model_fields.items()}
+    if len(place) == 1:
+        near = difflib.get_close_matches(place[0], blocks)
+    else:
+        block, key = place
+        near = [f"{block}.{one}" for one in difflib.get_close_matches(key, blocks[block])]
+        near += [f"{name}.{key}" for name, keys in blocks.items() if key in keys]
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def _allowed(place: list[str], error: dict) -> str:
