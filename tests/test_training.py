@@ -20,6 +20,7 @@ from wizard.training import (
     checkpoint,
     denoiser,
     discriminator,
+    finish,
     loop,
     losses,
     networks,
@@ -29,14 +30,16 @@ from wizard.training import (
 
 ROOT = Path(__file__).parents[1]
 SIZE, CHANNELS = 32, [16, 16, 32]
-AUTOENCODER = SimpleNamespace(steps=6, batch=2, crop=32, rate=1e-3, gradient=0.5, kl=1e-4)
+AUTOENCODER = SimpleNamespace(
+    steps=6, batch_size=2, crop=32, learning_rate=1e-3, gradient=0.5, kl=1e-4
+)
 REFINE = SimpleNamespace(
-    steps=3, batch=2, crop=32, rate=1e-3, gradient=0.5, perceptual=1.0, adversarial=0.5,
+    steps=3, batch_size=2, crop=32, learning_rate=1e-3, gradient=0.5, perceptual=1.0, adversarial=0.5,
     adversarial_start=1, discriminator_channels=8,
 )  # fmt: skip
 DENOISER = SimpleNamespace(
-    steps=4, batch=2, rate=1e-3, average=0.9, ratio=[0.1, 0.6], holes=6, known=0.1,
-    terminal=0.25, high_noise=1.5, no_caption=0.1,
+    steps=4, batch_size=2, learning_rate=1e-3, ema_decay=0.9, ratio=[0.1, 0.6], holes=6, known=0.1,
+    terminal=0.25, high_noise=1.5, caption_dropout=0.1,
 )  # fmt: skip
 CAPTIONS = ["a sharp face", "a soft face"]
 
@@ -250,7 +253,7 @@ def test_a_term_of_weight_zero_is_switched_off(vae, images, tmp_path):
     assert not {"adversarial", "discriminator"} & rows[-1].keys()
 
 
-def test_the_denoiser_goes_on_from_its_checkpoint_and_is_restored_averaged(vae, images, tmp_path):
+def test_the_denoiser_resumes_from_its_checkpoint_and_is_restored_averaged(vae, images, tmp_path):
     latents = denoiser.Latents(vae, images, "cpu")
     assert latents.clean.std().item() == pytest.approx(1.0, abs=1e-3)
     assert len(latents.images) == 2 * len(images)
@@ -302,9 +305,9 @@ def test_means_leave_out_what_has_no_value():
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["export"], 1, "run train.py autoencoder first"),
+        (["export"], 1, "run train.py denoiser first"),
         (["denoiser"], 2, "--photos"),
-        (["sharpen"], 2, "autoencoder, refine, denoiser, export"),
+        (["sharpen"], 2, "autoencoder, refine, denoiser, finish, export"),
         (["autoencoder", "--photos", "nowhere"], 1, "nowhere: no photographs"),
     ],
 )
@@ -326,3 +329,114 @@ def test_the_model_card_has_the_numbers_that_were_measured():
     assert card.fill_in(text, facts) != text
     with pytest.raises(ValueError, match="<!-- table: strokes -->"):
         card.fill_in(text.replace("table: strokes", "table: others"), facts)
+
+
+WIDTHS = [16, 32, 64]  # a conditioned decoder wants each level twice as wide
+FINISH = SimpleNamespace(
+    steps=4, batch_size=2, window=24, learning_rate=1e-3, decoder_factor=2.0, cooldown=0.5,
+    ema_decay=0.9, known=0.1, gradient=0.25, latent=0.1, multi_step=1, perceptual=0.1,
+    adversarial=0.1, feature_matching=0.1, discriminator_channels=8, caption_dropout=0.5,
+)  # fmt: skip
+
+
+def conditioned(seed: int = 0):
+    torch.manual_seed(seed)
+    plain = networks.autoencoder(WIDTHS, SIZE)
+    return plain, networks.conditioned(plain)
+
+
+def test_a_conditioned_decoder_starts_as_the_plain_one(images):
+    plain, made = conditioned()
+    pixels = autoencoder.to_tensor(images)
+    with torch.inference_mode():
+        latents = plain.encode(pixels).latent_dist.mode()
+        torch.testing.assert_close(made.encode(pixels).latent_dist.mode(), latents)
+        torch.testing.assert_close(made.decode(latents).sample, plain.decode(latents).sample)
+
+
+def test_a_conditioned_decoder_sees_the_surroundings_and_not_the_hole(images):
+    _, made = conditioned()
+    hole = torch.zeros(4, 1, SIZE, SIZE)
+    hole[..., 8:20, 8:20] = 1
+    pixels, latents = autoencoder.to_tensor(images), torch.randn(4, 4, SIZE // 4, SIZE // 4)
+    with torch.inference_mode():
+        before = made.decode(latents, image=pixels, mask=hole).sample
+        inside = made.decode(latents, image=pixels * (1 - hole), mask=hole).sample
+        outside = made.decode(latents, image=pixels * hole, mask=hole).sample
+    assert torch.equal(before, inside) and not torch.equal(before, outside)
+
+
+def finishing(images, path, steps, **changes):
+    """Networks after some steps of `finish`, and the steps' rows."""
+    tokenizer = networks.tokenizer(CAPTIONS, path.parent / "words")
+    torch.manual_seed(1)
+    parts = {
+        "vae": conditioned()[1],
+        "unet": networks.denoiser([32, 64], SIZE // 4),
+        "text_encoder": networks.text_encoder(tokenizer),
+    }
+    settings = SimpleNamespace(**vars(FINISH) | {"steps": steps} | changes)
+    rows = finish.train(
+        **parts, tokenizer=tokenizer, scheduler=networks.scheduler(), images=images,
+        captions=CAPTIONS * 2, holes=(6, 0.1, 0.6), settings=settings, base_seed=0, path=path,
+        device="cpu",
+    )  # fmt: skip
+    return parts, list(rows)
+
+
+def test_finishing_resumes_from_its_checkpoint_and_keeps_the_encoder(images, tmp_path):
+    before = {name: value.clone() for name, value in conditioned()[1].state_dict().items()}
+    _, rows = finishing(images, tmp_path / "f.pt", 2)
+    parts, more = finishing(images, tmp_path / "f.pt", 4)
+    assert [row["step"] for row in rows + more] == [0, 1, 2, 3]
+    assert {"l1", "latent", "adversarial", "discriminator"} < more[0].keys()
+    changed = {n for n, value in parts["vae"].state_dict().items() if not value.equal(before[n])}
+    assert changed and not {n for n in changed if n.startswith(("encoder", "quant_conv"))}
+
+    trained = parts["unet"].conv_in.weight.detach().clone()
+    finish.restore(checkpoint.read(tmp_path / "f.pt"), *(parts[n] for n in list(parts)))
+    assert not torch.equal(parts["unet"].conv_in.weight, trained)
+
+
+def test_the_pixels_teach_the_denoiser(images, tmp_path):
+    silent = dict.fromkeys(("latent", "gradient", "perceptual", "adversarial"), 0.0)
+    silent |= {"feature_matching": 0.0, "cooldown": 0.0, "multi_step": 0}
+    _, rows = finishing(images[:1].repeat(4, 0), tmp_path / "f.pt", 60, **silent)
+    first, last = (np.mean([row["l1"] for row in part]) for part in (rows[:10], rows[-10:]))
+    assert last < 0.9 * first
+
+
+def test_a_finished_model_is_an_ordinary_checkpoint(images, tmp_path):
+    parts, _ = finishing(images, tmp_path / "f.pt", 1)
+    tokenizer = networks.tokenizer(CAPTIONS, tmp_path / "words")
+    whole = parts | {"tokenizer": tokenizer, "scheduler": networks.scheduler()}
+    networks.write(tmp_path / "model", whole)
+    read = networks.read(tmp_path / "model")
+    assert type(read["vae"]).__name__ == "AsymmetricAutoencoderKL"
+    pipe = AutoPipelineForInpainting.from_pretrained(tmp_path / "model")
+    assert isinstance(pipe, StableDiffusionInpaintPipeline)
+    hole = np.zeros((SIZE, SIZE), bool)
+    hole[8:20, 8:20] = True
+    (made,) = validation.inpaint(read | {"scheduler": pipe.scheduler}, images[:1], [hole], ["a"])
+    assert np.array_equal(made[~hole], images[0][~hole]) and not np.array_equal(made, images[0])
+
+
+def test_a_window_holds_some_of_the_hole():
+    hole = np.zeros((8, 8))
+    hole[7, 0] = 1
+    for number in range(20):
+        top, left = finish.window(hole, 3, np.random.default_rng(number))
+        assert hole[top : top + 3, left : left + 3].any() and hole[top : top + 3].shape[0] == 3
+
+
+def test_a_longer_run_has_the_same_rates_until_the_shorter_one_cools_down():
+    short, long = ([loop.plateau(n, steps, 1.0, 0.2) for n in range(800)] for steps in (1000, 2000))
+    assert short == long and short[60] == 1.0
+    assert loop.plateau(900, 1000, 1.0, 0.2) == pytest.approx(0.5)
+
+
+def test_networks_compute_in_the_faster_precision():
+    faster = loop.precision("cpu")
+    assert faster in (torch.bfloat16, torch.float32)
+    with loop.autocast("cpu"):
+        assert torch.nn.Linear(2, 2)(torch.zeros(1, 2)).dtype is faster

@@ -20,6 +20,7 @@ Weight = Annotated[float, Field(ge=0)]
 Steps = Annotated[int, Field(ge=1)]
 Batch = Annotated[int, Field(ge=1, le=4096)]
 Rate = Annotated[float, Field(gt=0, le=0.1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Block(BaseModel):
@@ -164,18 +165,18 @@ class Train(Block):
 class Autoencoder(Block):
     channels: Annotated[list[Annotated[int, Field(ge=16, multiple_of=16)]], Field(min_length=2)]
     steps: Steps
-    batch: Batch
+    batch_size: Batch
     crop: Annotated[int, Field(ge=16, multiple_of=8)]
-    rate: Rate
+    learning_rate: Rate
     gradient: Weight
     kl: Weight
 
 
 class Refine(Block):
     steps: Steps
-    batch: Batch
+    batch_size: Batch
     crop: Annotated[int, Field(ge=16, multiple_of=8)]
-    rate: Rate
+    learning_rate: Rate
     gradient: Weight
     perceptual: Weight
     adversarial: Weight
@@ -187,15 +188,34 @@ class Refine(Block):
 class Denoiser(Block):
     channels: Annotated[list[Annotated[int, Field(ge=32, multiple_of=32)]], Field(min_length=2)]
     steps: Steps
-    batch: Batch
-    rate: Rate
-    average: Annotated[float, Field(ge=0, lt=1)]
+    batch_size: Batch
+    learning_rate: Rate
+    ema_decay: Decay
     ratio: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
     holes: Annotated[int, Field(ge=1)]
     known: Weight
     terminal: Annotated[float, Field(ge=0, le=1)]
     high_noise: Annotated[float, Field(gt=0)]
-    no_caption: Annotated[float, Field(ge=0, le=1)]
+    caption_dropout: Annotated[float, Field(ge=0, le=1)]
+
+
+class Finish(Block):
+    steps: Steps
+    batch_size: Batch
+    window: Annotated[int, Field(ge=32, multiple_of=8)]
+    learning_rate: Rate
+    decoder_factor: Annotated[float, Field(gt=0, le=100)]
+    cooldown: Annotated[float, Field(ge=0, le=1)]
+    ema_decay: Decay
+    known: Weight
+    gradient: Weight
+    latent: Weight
+    multi_step: Annotated[int, Field(ge=0)]
+    perceptual: Weight
+    adversarial: Weight
+    feature_matching: Weight
+    discriminator_channels: Annotated[int, Field(ge=8, multiple_of=8)]
+    caption_dropout: Annotated[float, Field(ge=0, le=1)]
 
 
 class Params(Block):
@@ -209,6 +229,7 @@ class Params(Block):
     autoencoder: Autoencoder
     refine: Refine
     denoiser: Denoiser
+    finish: Finish
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -33,7 +33,7 @@ def to_tensor(images: np.ndarray) -> Tensor:
 
 
 def round_trip(vae: AutoencoderKL, images: np.ndarray, batch: int = 16) -> np.ndarray:
-    """Images (uint8 N×H×W×3) after encoding, taking the likeliest latent, and decoding."""
+    """Images (uint8 N×H×W×3) after encoding, taking the posterior mode, and decoding."""
     parts = []
     with torch.inference_mode():
         for start in range(0, len(images), batch):
@@ -48,18 +48,18 @@ def train(
 ) -> Iterator[dict]:
     """Train encoder and decoder on L1, gradient L1 and KL; yields the terms of every step.
 
-    `settings` is the block `autoencoder`. Goes on from the checkpoint at `path` if there is one.
+    `settings` is the block `autoencoder`. Resumes from the checkpoint at `path` if there is one.
     Every step draws from a generator of its own, so that a run which was killed sees the same
     batches as one which was not.
     """
     vae.to(device)
-    optimizer = torch.optim.AdamW(vae.parameters(), settings.rate, betas=(0.9, 0.99))
+    optimizer = torch.optim.AdamW(vae.parameters(), settings.learning_rate, betas=(0.9, 0.99))
 
     def one_step(step: int, rate: float) -> dict[str, Tensor]:
         rng = np.random.default_rng(seed(base_seed, "autoencoder", str(step)))
-        target = crops(images, settings.batch, settings.crop, rng).to(device)
+        target = crops(images, settings.batch_size, settings.crop, rng).to(device)
         noise = torch.Generator().manual_seed(seed(base_seed, "posterior", str(step)))
-        with torch.autocast(device, torch.bfloat16):
+        with loop.autocast(device):
             posterior = vae.encode(target).latent_dist
             result = vae.decode(posterior.sample(generator=noise)).sample
         result, mean, logvar = result.float(), posterior.mean.float(), posterior.logvar.float()
@@ -90,13 +90,13 @@ def refine(
     decoder = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     judge = PatchDiscriminator(settings.discriminator_channels).to(device)
     features = RandomFeatures(seed(base_seed, "features", "")).to(device)
-    optimizer = torch.optim.AdamW(decoder, settings.rate, betas=(0.5, 0.9))
-    opponent = torch.optim.AdamW(judge.parameters(), settings.rate, betas=(0.5, 0.9))
+    optimizer = torch.optim.AdamW(decoder, settings.learning_rate, betas=(0.5, 0.9))
+    opponent = torch.optim.AdamW(judge.parameters(), settings.learning_rate, betas=(0.5, 0.9))
 
     def one_step(step: int, rate: float) -> dict[str, Tensor]:
         rng = np.random.default_rng(seed(base_seed, "refine", str(step)))
-        target = crops(images, settings.batch, settings.crop, rng).to(device)
-        with torch.autocast(device, torch.bfloat16):
+        target = crops(images, settings.batch_size, settings.crop, rng).to(device)
+        with loop.autocast(device):
             with torch.no_grad():
                 latents = vae.encode(target).latent_dist.mode()
             result = vae.decode(latents).sample.float()
@@ -118,7 +118,7 @@ def refine(
                 loss = loss + settings.adversarial * terms["balance"] * terms["adversarial"]
         loop.descend(optimizer, loss, vae, rate)
         if settings.adversarial:
-            with torch.autocast(device, torch.bfloat16):
+            with loop.autocast(device):
                 terms["discriminator"] = losses.hinge_discriminator(
                     judge(target).float(), judge(result.detach()).float()
                 )

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
+from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -17,6 +18,8 @@ from wizard.training import loop, losses
 from wizard.training.autoencoder import to_tensor
 
 BRUSHES = ("thin", "medium", "thick")
+# Holes to train on, in turn; those that most pictures are measured with come more often.
+SHAPES = ("rectangles", "strokes", "box", "rectangles", "strokes", "half", "scratches", "border")
 
 
 class Latents:
@@ -29,7 +32,7 @@ class Latents:
     def __init__(self, vae: AutoencoderKL, images: np.ndarray, device: str, batch: int = 8):
         self.images = np.concatenate([images, images[:, :, ::-1]])
         self._vae, self._device = vae, device
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
+        with torch.inference_mode(), loop.autocast(device):
             parts = [
                 vae.encode(to_tensor(self.images[start : start + batch]).to(device))
                 .latent_dist.mode()
@@ -50,7 +53,7 @@ class Latents:
         pixels = to_tensor(self.images[index]).to(self._device)
         factor = pixels.shape[-1] // hole.shape[-1]
         visible = 1 - F.interpolate(hole, scale_factor=factor, mode="nearest")
-        with torch.no_grad(), torch.autocast(self._device, torch.bfloat16):
+        with torch.no_grad(), loop.autocast(self._device):
             posterior = self._vae.encode(pixels * visible).latent_dist
         return posterior.sample(generator=generator).float() * self.scale
 
@@ -63,7 +66,7 @@ def hole_pool(count: int, size: int, grid: int, ratio: Sequence[float], base_see
     holes = []
     for number in range(count):
         rng = np.random.default_rng(seed(base_seed, "hole", str(number)))
-        shape = list(masks.SHAPES)[number % len(masks.SHAPES)]
+        shape = SHAPES[number % len(SHAPES)]
         brush = BRUSHES[rng.integers(len(BRUSHES))]
         mask = masks.draw(shape, rng, size, size, rng.uniform(*ratio), strokes=brush)
         cells = mask.reshape(size // grid, grid, size // grid, grid).any(axis=(1, 3))
@@ -83,29 +86,6 @@ def noise_levels(rng: np.random.Generator, count: int, settings, steps: int) -> 
     return torch.from_numpy(np.minimum(level * steps, steps - 1).astype(np.int64))
 
 
-class Average:
-    """Exponential moving average of a network's weights (Polyak), warm at the start."""
-
-    def __init__(self, network: nn.Module, decay: float):
-        self._decay = decay
-        self.weights = {name: value.clone() for name, value in network.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        """Move towards the network's weights after training step `step` (from 0)."""
-        decay = min(self._decay, (1 + step) / (10 + step))
-        for name, value in network.state_dict().items():
-            self.weights[name].lerp_(value.to(self.weights[name].device), 1 - decay)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The averaged weights, under the network's own names."""
-        return self.weights
-
-    def load_state_dict(self, weights: dict[str, Tensor]) -> None:
-        """Go on from averaged weights."""
-        self.weights = weights
-
-
 def train(
     unet: UNet2DConditionModel,
     text_encoder: CLIPTextModel,
@@ -123,13 +103,15 @@ def train(
     `captions` has one line for each row of `latents`; `settings` is the block `denoiser`.
     The squared error of v has the same weight at every noise level, which for the image means
     SNR + 1: min-SNR weights would be zero on pure noise, the level that this sampler starts from.
-    Goes on from the checkpoint at `path`, where the averaged weights are kept too.
+    Resumes from the checkpoint at `path`, where the averaged weights are kept too.
     """
     nets = nn.ModuleDict({"unet": unet, "text": text_encoder}).to(device).train()
     # The fused kernel is slower than plain matrix products for so few tokens on a CPU.
     unet.set_attn_processor(AttnProcessor())
-    optimizer = torch.optim.AdamW(nets.parameters(), settings.rate, betas=(0.9, 0.99))
-    average = Average(nets, settings.average)
+    optimizer = torch.optim.AdamW(nets.parameters(), settings.learning_rate, betas=(0.9, 0.99))
+    average = EMAModel(
+        nets.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=1.0, foreach=True
+    )
     size, grid = latents.images.shape[1], latents.images.shape[1] // latents.clean.shape[-1]
     holes = hole_pool(settings.holes, size, grid, settings.ratio, base_seed)
     texts = ["", *sorted(set(captions))]
@@ -139,22 +121,26 @@ def train(
     def one_step(step: int, rate: float) -> dict[str, Tensor]:
         rng = np.random.default_rng(seed(base_seed, "denoiser", str(step)))
         noise_of = torch.Generator().manual_seed(seed(base_seed, "noise", str(step)))
-        index = rng.integers(len(latents.images), size=settings.batch)
-        hole = holes[rng.integers(len(holes), size=settings.batch)].float().to(device)
+        index = rng.integers(len(latents.images), size=settings.batch_size)
+        hole = holes[rng.integers(len(holes), size=settings.batch_size)].float().to(device)
         clean = latents.clean[index].to(device)
         masked = latents.masked(index, hole, noise_of)
-        level = noise_levels(rng, settings.batch, settings, scheduler.config.num_train_timesteps)
+        level = noise_levels(
+            rng, settings.batch_size, settings, scheduler.config.num_train_timesteps
+        )
         noise = torch.randn(clean.shape, generator=noise_of).to(device)
         level = level.to(device)
         noisy = scheduler.add_noise(clean, noise, level)
         target = scheduler.get_velocity(clean, noise, level)
-        said = np.where(rng.random(settings.batch) < settings.no_caption, 0, text_of[index])
-        with torch.autocast(device, torch.bfloat16):
+        said = np.where(
+            rng.random(settings.batch_size) < settings.caption_dropout, 0, text_of[index]
+        )
+        with loop.autocast(device):
             embedded = text_encoder(tokens.to(device)).last_hidden_state[said]
             result = unet(torch.cat([noisy, hole, masked], 1), level, embedded).sample
         loss = losses.hole_weighted_mse(result.float(), target, hole, settings.known)
         loop.descend(optimizer, loss, nets, rate)
-        average.update(nets, step)
+        average.step(nets.parameters())
         return {"loss": loss}
 
     parts = {"nets": nets, "optimizer": optimizer, "average": average, "scale": latents.scale}
@@ -166,5 +152,7 @@ def restore(
 ) -> None:
     """Put a checkpoint's averaged weights, and the scale of its latents, into networks for use."""
     nets = nn.ModuleDict({"unet": unet, "text": text_encoder})
-    nets.load_state_dict(state["average"])
+    average = EMAModel([])
+    average.load_state_dict(state["average"])
+    average.copy_to(nets.parameters())
     vae.register_to_config(scaling_factor=state["scale"])

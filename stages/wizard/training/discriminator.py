@@ -8,14 +8,14 @@ from torch import Tensor, nn
 class PatchDiscriminator(nn.Module):
     """Convolutional judge whose logits each see a patch (Isola et al. 2017, PatchGAN).
 
-    Input float B×3×H×W in [-1, 1]; output B×1×H/8×W/8 logits. Group instead of batch
+    Input float B×`inputs`×H×W in [-1, 1]; output B×1×H/8×W/8 logits. Group instead of batch
     normalization, so that a batch of four behaves like one of forty.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, inputs: int = 3):
         super().__init__()
         widths = [channels, 2 * channels, 4 * channels]
-        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [nn.Conv2d(inputs, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
         for before, after in zip(widths, widths[1:], strict=False):
             layers += [
                 nn.Conv2d(before, after, 4, 2, 1, bias=False),
@@ -27,6 +27,38 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.layers(image)
+
+    def activations(self, image: Tensor) -> list[Tensor]:
+        """What each nonlinearity gives, from fine to coarse, and the logits last."""
+        found = []
+        for layer in self.layers:
+            image = layer(image)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(image)
+        return [*found, image]
+
+
+class HoleDiscriminator(nn.Module):
+    """Two PatchGANs, of the picture and of its half (Wang et al. 2018, pix2pixHD).
+
+    The small one sees whether eyes match, the other whether hair is sharp. Both are told where
+    the hole is (Sargsyan et al. 2023, MI-GAN), so that they judge nothing else.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.scales = nn.ModuleList([PatchDiscriminator(channels, inputs=4) for _ in range(2)])
+
+    def forward(self, image: Tensor, hole: Tensor) -> list[list[Tensor]]:
+        """Activations at both scales, the logits last.
+
+        image: float B×3×H×W in [-1, 1]; hole: float B×1×H×W, 1 = hole.
+        """
+        told = torch.cat([image, hole * 2 - 1], 1)
+        return [
+            scale.activations(told if level == 0 else F.avg_pool2d(told, 2))
+            for level, scale in enumerate(self.scales)
+        ]
 
 
 class RandomFeatures(nn.Module):

@@ -16,6 +16,28 @@ def gradient_l1(result: Tensor, target: Tensor) -> Tensor:
     return across + down
 
 
+def hole_weighted_l1(result: Tensor, target: Tensor, hole: Tensor, known: float) -> Tensor:
+    """Absolute error averaged with weight 1 in the hole and `known` outside it.
+
+    result, target: float B×C×H×W; hole: float B×1×H×W of 0 and 1.
+    """
+    weight = (hole + known * (1.0 - hole)).expand_as(result)
+    return (weight * (result - target).abs()).sum() / weight.sum()
+
+
+def feature_matching(made: list[list[Tensor]], real: list[list[Tensor]]) -> Tensor:
+    """Mean absolute distance of a discriminator's features, logits left out (pix2pixHD).
+
+    One list per scale; `real` gets no gradient.
+    """
+    distances = [
+        (ours - theirs.detach()).abs().mean()
+        for scale, others in zip(made, real, strict=True)
+        for ours, theirs in zip(scale[:-1], others[:-1], strict=True)
+    ]
+    return torch.stack(distances).mean()
+
+
 def kl(mean: Tensor, logvar: Tensor) -> Tensor:
     """Divergence of N(mean, exp(logvar)) from N(0, 1), in nats per latent element."""
     return 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).mean()

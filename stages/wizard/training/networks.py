@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from diffusers import (
+    AsymmetricAutoencoderKL,
     AutoencoderKL,
     DDIMScheduler,
     StableDiffusionInpaintPipeline,
@@ -35,6 +36,34 @@ def autoencoder(channels: Sequence[int], size: int) -> AutoencoderKL:
         mid_block_add_attention=False,
         sample_size=size,
     )
+
+
+def conditioned(plain: AutoencoderKL) -> AsymmetricAutoencoderKL:
+    """The same autoencoder with a decoder that also sees the picture around the hole.
+
+    Zhu et al. 2023 (arXiv 2306.04632). Its class always has attention in the middle, which starts
+    switched off, so that without condition the answers are those of `plain`. The condition's
+    encoder is untrained. Widths must be (c, 2c, 4c).
+    """
+    settings = plain.config
+    made = AsymmetricAutoencoderKL(
+        down_block_types=settings.down_block_types,
+        down_block_out_channels=settings.block_out_channels,
+        layers_per_down_block=settings.layers_per_block,
+        up_block_types=settings.up_block_types,
+        up_block_out_channels=settings.block_out_channels,
+        layers_per_up_block=settings.layers_per_block,
+        latent_channels=settings.latent_channels,
+        norm_num_groups=settings.norm_num_groups,
+        sample_size=settings.sample_size,
+        scaling_factor=settings.scaling_factor,
+    )
+    missing = made.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    assert all("attentions" in name or "condition_encoder" in name for name in missing), missing
+    for half in (made.encoder, made.decoder):
+        for parameter in half.mid_block.attentions[0].to_out.parameters():
+            nn.init.zeros_(parameter)
+    return made
 
 
 def denoiser(channels: Sequence[int], latent_size: int) -> UNet2DConditionModel:
@@ -128,6 +157,14 @@ def _byte_letters() -> list[str]:
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in printable]
     return [chr(byte) for byte in printable] + [chr(256 + n) for n in range(len(hidden))]
+
+
+def read(folder: Path) -> dict:
+    """The parts of a checkpoint that `write` made: vae, unet, text_encoder, tokenizer."""
+    pipe = StableDiffusionInpaintPipeline.from_pretrained(
+        folder, safety_checker=None, use_safetensors=True, local_files_only=True
+    )
+    return {name: getattr(pipe, name) for name in ("vae", "unet", "text_encoder", "tokenizer")}
 
 
 def write(folder: Path, parts: dict[str, nn.Module | CLIPTokenizer | DDIMScheduler]) -> None:

@@ -35,8 +35,9 @@ def read(folders: Sequence[Path], size: int) -> tuple[Faces, Faces]:
     """All photographs of the folders, centre-cropped to `size`, as (training, validation).
 
     The person of a file is its `name` in `<folder>.csv` (columns `file`, `name`) where that file
-    exists, otherwise the digits its name begins with (`012_smiling.jpg` is person `012`), or the
-    whole stem. All photographs of one person fall on the same side.
+    exists, otherwise the number that its name begins with (`012_smiling.jpg` is person `012`).
+    Any other file is a person of its own, called `<folder>/<file>`. All photographs of one
+    person fall on the same side.
 
     Raises ValueError when a folder holds no photograph or a side of the split stays empty.
     """
@@ -47,7 +48,7 @@ def read(folders: Sequence[Path], size: int) -> tuple[Faces, Faces]:
             raise ValueError(f"{folder}: no photographs; give folders that hold {sorted(SUFFIXES)}")
         known = _listed_people(folder.with_suffix(".csv"))
         for path in paths:
-            person = known.get(path.name) or _subject(path.stem)
+            person = known.get(path.name) or _subject(path)
             row = (f"{folder.name}/{path.name}", fit(load(path), size))
             sides[held_out(person)].append(row)
     for side, rows in sides.items():
@@ -67,9 +68,9 @@ def _listed_people(path: Path) -> dict[str, str]:
         return {row["file"]: row["name"] for row in csv.DictReader(file)}
 
 
-def _subject(stem: str) -> str:
-    digits = re.match(r"\d+", stem)
-    return digits.group() if digits else stem
+def _subject(path: Path) -> str:
+    numbered = re.match(r"(\d+)\D", path.stem)
+    return numbered[1] if numbered else f"{path.parent.name}/{path.name}"
 
 
 def captions(images: np.ndarray) -> list[str]:

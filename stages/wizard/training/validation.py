@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wizard import masks
+from wizard.images import composite
 from wizard.records import seed
 
 KINDS = ("rectangles", "strokes")
 BINS = (0.0, 0.25, 0.5, 0.7, 1.0)
 METRICS = ("hole_psnr", "hole_ssim", "hole_sharpness")
+PROMPT = "a portrait photograph of a face"
+BATCH_SIZE = 8
 
 
 def holes(kind: str, names: Sequence[str], size: int, base_seed: int) -> list[np.ndarray]:
@@ -23,6 +26,47 @@ def holes(kind: str, names: Sequence[str], size: int, base_seed: int) -> list[np
         ratio = 0.25 if kind == "rectangles" else rng.uniform(0.5, 0.9)
         drawn.append(masks.draw(kind, rng, size, size, ratio, strokes="thick"))
     return drawn
+
+
+def hidden(images: Sequence[np.ndarray], drawn: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The images (uint8 S×S×3) with mid-grey holes."""
+    grey = np.full_like(images[0], 128)
+    return [composite(image, grey, mask) for image, mask in zip(images, drawn, strict=True)]
+
+
+def inpaint(
+    parts: dict, images: Sequence[np.ndarray], drawn: Sequence[np.ndarray], names: Sequence[str]
+) -> list[np.ndarray]:
+    """One-step results of networks in training: uint8 S×S×3, exact outside the holes.
+
+    `parts` are those of a checkpoint; noise follows from the names. What `dvc repro` makes of the
+    exported folder differs by its half-precision weights alone.
+    """
+    import torch
+    from diffusers import StableDiffusionInpaintPipeline
+
+    pipe = StableDiffusionInpaintPipeline(
+        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+    )
+    pipe.set_progress_bar_config(disable=True)
+    results = []
+    for start in range(0, len(images), BATCH_SIZE):
+        part = slice(start, start + BATCH_SIZE)
+        pixels = np.stack(hidden(images[part], drawn[part]))
+        made = pipe(
+            prompt=[PROMPT] * len(pixels),
+            image=torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255,
+            mask_image=torch.from_numpy(np.stack(drawn[part])).unsqueeze(1).float(),
+            height=pixels.shape[1],
+            width=pixels.shape[2],
+            num_inference_steps=1,
+            guidance_scale=1.0,
+            generator=[torch.Generator().manual_seed(seed(0, "preview", n)) for n in names[part]],
+            output_type="np",
+        ).images
+        filled = np.rint(made * 255).clip(0, 255).astype(np.uint8)
+        results += map(composite, images[part], filled, drawn[part])
+    return results
 
 
 def score_all(
