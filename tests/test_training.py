@@ -34,7 +34,8 @@ AUTOENCODER = SimpleNamespace(
     steps=6, batch_size=2, crop=32, learning_rate=1e-3, gradient=0.5, kl=1e-4
 )
 REFINE = SimpleNamespace(
-    steps=3, batch_size=2, crop=32, learning_rate=1e-3, gradient=0.5, perceptual=1.0, adversarial=0.5,
+    steps=3, batch_size=2, crop=32, learning_rate=1e-3, gradient=0.5, perceptual=1.0,
+    adversarial=0.5,
     adversarial_start=1, discriminator_channels=8,
 )  # fmt: skip
 DENOISER = SimpleNamespace(
