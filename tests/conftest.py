@@ -23,6 +23,19 @@ def program():
     return find
 
 
+@pytest.fixture
+def browser(program):
+    """Chromium, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = program("chromium", "chromium")
+    with sync_playwright() as driver:
+        # A container's root may not use the sandbox; the only pages opened are our own.
+        opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
 @pytest.fixture(scope="session")
 def source(tmp_path_factory) -> Path:
     """The files of this repository, as they are now, committed in a repository of their own."""

@@ -8,8 +8,8 @@ import shutil
 import pytest
 import small_project
 from clones import setting, sh
+from pages import visit
 from PIL import ImageColor
-from playwright.sync_api import sync_playwright
 
 import plot
 
@@ -29,47 +29,10 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def browser(program):
-    chromium = program("chromium", "chromium")
-    with sync_playwright() as driver:
-        # A container's root may not use the sandbox; the only page opened is our own.
-        opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
 def page(browser, address):
     """The page in a fresh profile; fails the test on any error, request or dialog."""
     with visit(browser, address) as opened:
         yield opened
-
-
-class visit:
-    """A visit to the page that collects what must never happen."""
-
-    def __init__(self, browser, address, **context):
-        self.context = browser.new_context(
-            **({"viewport": {"width": 1280, "height": 900}} | context)
-        )
-        self.address, self.wrongs = address, []
-
-    def __enter__(self):
-        page = self.context.new_page()
-        page.on("pageerror", lambda error: self.wrongs.append(f"error: {error}"))
-        page.on("console", lambda message: self.wrongs.append(f"console: {message.text}"))
-        page.on("dialog", lambda dialog: (self.wrongs.append("dialog"), dialog.dismiss()))
-        page.on("request", self.request)
-        page.goto(self.address)
-        return page
-
-    def request(self, request):
-        if request.url != self.address and not request.url.startswith(("data:", "blob:")):
-            self.wrongs.append(f"request: {request.url}")
-
-    def __exit__(self, *failure):
-        self.context.close()
-        assert failure[0] or not self.wrongs
 
 
 def names(page):
