@@ -2,7 +2,8 @@
 
     python stages/evaluate.py      (or: dvc repro evaluate)
 
-Reads the three manifests under data/ with their files, and data/ratings.csv; writes
+Reads the three manifests under data/ with their files, and what people said (data/ratings.csv
+and data/ratings/*.csv); writes
 
     metrics/scores.csv     a row a result, columns as stages/wizard/metrics/ defines them
     metrics/quality.json   the figures that `dvc metrics diff` compares
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wizard import images, metrics, params, records
+from wizard import images, metrics, opinions, params, records
 from wizard.console import progress, report_failures, stage
 from wizard.metrics import consistency, ratings, summary
 from wizard.metrics.diversity import diversity
@@ -56,7 +57,7 @@ def main(params_path: Path) -> None:
     photographs, masks, results = (
         records.read(DATA / f"{name}.jsonl") for name in ("images", "masks", "inpainted")
     )
-    opinions = ratings.read(DATA / "ratings.csv")
+    answers = opinions.read(opinions.find(DATA))
     blind = settings.reference == "none"
     runs = runs_to_score(results, blind)
     work = partial(score_hole, runs=runs, ring_px=settings.ring_px, blind=blind)
@@ -67,7 +68,7 @@ def main(params_path: Path) -> None:
     draws = {"resamples": settings.bootstrap, "seed": records.seed(settings.seed, "evaluate", "")}
     quality = publish(rows, lost, {}, settings, draws)
     image_of = {row["id"]: row["image"] for row in rows if row["status"] == records.OK}
-    write_json("ratings", ratings.summarise(opinions, image_of, **draws))
+    write_json("ratings", ratings.summarise(answers, image_of, **draws))
     if settings.learned and quality["count"]:
         figures = {}
         try:

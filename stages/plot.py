@@ -2,15 +2,14 @@
 
     python stages/plot.py          (or: dvc repro plot)
 
-Reads the manifests under data/ with their files, data/ratings.csv, metrics/scores.csv,
-metrics/by_hole.json and metrics/quality.json; writes
+Reads the manifests under data/ with their files, what people said (data/ratings.csv and
+data/ratings/*.csv), metrics/scores.csv, metrics/by_hole.json and metrics/quality.json; writes
 
     metrics/figures/*.png            distributions, by hole size, gain, examples, ratings
     metrics/histograms/*.csv         SSIM and PSNR in bins, for `dvc plots show` and `diff`
     metrics/review/index.html        the page to look at results and to rate them; open it from disk
 """
 
-import csv
 import json
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wizard import images, params, records
+from wizard import images, opinions, params, records
 from wizard.console import progress, stage
 from wizard.report import histograms, pictures, review, scores
 
@@ -105,8 +104,7 @@ def main(params_path: Path) -> None:
 def draw_figures(good: list[dict], shown: dict[str, dict], album: Album, dpi: int) -> None:
     from wizard.report import figures  # Matplotlib, too slow for --help
 
-    with open(DATA / "ratings.csv", encoding="utf-8-sig", newline="") as file:
-        opinions = list(csv.DictReader(file))
+    answers = opinions.read(opinions.find(DATA))
     bins = read_json("by_hole")
     drawn = {
         "distributions": figures.distributions(good, bins["all"], dpi),
@@ -116,7 +114,7 @@ def draw_figures(good: list[dict], shown: dict[str, dict], album: Album, dpi: in
         "comparison": figures.comparison(
             [{"title": title} | album.views(row) for title, row in shown.items()], dpi
         ),
-        "ratings": figures.ratings(opinions, good, dpi),
+        "ratings": figures.ratings(answers, good, dpi),
     }
     folder = records.Folder(METRICS / "figures")
     for name, png in drawn.items():

@@ -12,7 +12,7 @@ from skimage.color import rgb2gray
 from skimage.data import astronaut
 from skimage.metrics import structural_similarity
 
-from wizard import metrics
+from wizard import metrics, opinions
 from wizard.metrics import (
     colour,
     consistency,
@@ -336,15 +336,19 @@ class TestRatings:
     def rate(self, tmp_path, *lines: str) -> list[dict]:
         path = tmp_path / "ratings.csv"
         path.write_text("\n".join(["rater,id,run,criterion,value,note", *lines]) + "\n")
-        return ratings.read(path)
+        return opinions.read([path])
 
     @pytest.mark.parametrize(
         ("line", "message"),
         [
             ("ann,a,model,beauty,3,", "criterion 'beauty': allowed: seamlessness"),
             ("ann,a,model,artifacts,6,", "value '6': allowed: 1, 2, 3, 4, 5"),
-            ("ann,a,,artifacts,3,", "run '': allowed: model, baseline"),
-            ("ann,a,,preference,3,", "value '3': allowed: model, baseline"),
+            ("ann,a,,artifacts,3,", "run '', against '': a score is of one method"),
+            ("ann,a,,preference,3,", "value '3': allowed: model, baseline, tie"),
+            ("ann,a,model,artifacts,3.0,", "value '3.0': allowed: 1, 2, 3, 4, 5"),
+            ("ann,a,model,artifacts,3,,,", "ratings.csv:2: not 8 cells"),
+            ('ann,a,model,artifacts,3,"no end', "not CSV .*unexpected end"),
+            (f"ann,a,model,artifacts,3,{'long' * 35000}", "not CSV .*field larger than"),
             ("ann,a", "ratings.csv:2: criterion None"),
         ],
     )
@@ -354,8 +358,22 @@ class TestRatings:
 
     def test_a_file_without_the_header_is_refused(self, tmp_path):
         (tmp_path / "ratings.csv").write_text("a,b\n1,2\n")
-        with pytest.raises(ValueError, match="first line must be rater,id,run"):
-            ratings.read(tmp_path / "ratings.csv")
+        with pytest.raises(ValueError, match="first line must be rater,id,sample,run"):
+            opinions.read([tmp_path / "ratings.csv"])
+
+    def test_old_and_new_files_are_read_together(self, tmp_path):
+        self.rate(tmp_path, "ann,a,,preference,model,")
+        (tmp_path / "ratings").mkdir()
+        (tmp_path / "ratings/ben.csv").write_text(
+            ",".join(opinions.HEADER)
+            + "\nben,a,1,telea,mean,preference,tie,\nben,a,1,mean,,artifacts,2,\n"
+        )
+        rows = opinions.read(opinions.find(tmp_path))
+        assert [(r["rater"], r["sample"], r["run"], r["against"], r["value"]) for r in rows] == [
+            ("ann", 0, "model", "baseline", "model"),
+            ("ben", 1, "telea", "mean", "tie"),
+            ("ben", 1, "mean", "", 2),
+        ]
 
     def test_the_later_judgement_of_one_rater_counts(self, tmp_path):
         rows = self.rate(tmp_path, "ann,a,model,artifacts,1,", "ann,a,model,artifacts,5,")

@@ -1,49 +1,14 @@
-"""What people said: scores of 1–5 and choices between model and baseline.
+"""What people said, in figures: mean scores, agreement, and the choices between two methods."""
 
-Ratings come from the review page as rows of ``rater, id, run, criterion, value, note``. Where a
-rater judged the same thing twice, the later row counts.
-"""
-
-import csv
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
 from wizard.metrics.intervals import binomial, bootstrap_means
+from wizard.names import BASELINE, MODEL
+from wizard.opinions import CRITERIA, PREFERENCE, TIE
 
-CRITERIA = ("seamlessness", "artifacts", "contextual_accuracy")
-RUNS = ("model", "baseline")
-HEADER = ["rater", "id", "run", "criterion", "value", "note"]
-SCALE = range(1, 6)
-
-
-def read(path: Path | str) -> list[dict]:
-    """Rows of a ratings file: text, and ``value`` an int for a criterion, a run for a preference.
-
-    Raises OSError when the file is missing and ValueError naming the line, the column, its value
-    and what is allowed.
-    """
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        lines = csv.DictReader(file)
-        if lines.fieldnames != HEADER:
-            raise ValueError(f"{path}: the first line must be {','.join(HEADER)}")
-        return [_checked(row, f"{path}:{lines.line_num}") for row in lines]
-
-
-def _checked(row: dict, where: str) -> dict:
-    preference = row["criterion"] == "preference"
-    allowed = {
-        "criterion": (*CRITERIA, "preference"),
-        "run": ("", *RUNS) if preference else RUNS,
-        "value": RUNS if preference else [str(value) for value in SCALE],
-    }
-    for column, values in allowed.items():
-        if row[column] not in values:
-            raise ValueError(
-                f"{where}: {column} {row[column]!r}: allowed: {', '.join(filter(None, values))}"
-            )
-    return row if preference else row | {"value": int(row["value"])}
+RUNS = (MODEL, BASELINE)
 
 
 def summarise(
@@ -59,7 +24,7 @@ def summarise(
     is the share of choices for the model with its Wilson interval. What cannot be had is absent.
     """
     known = [row for row in ratings if row["id"] in image_of]
-    latest = {(row["rater"], row["id"], row["run"], row["criterion"]): row for row in known}
+    latest = {_asked(row): row for row in known}
     rows = list(latest.values())
     summary = {
         "ratings": len(rows),
@@ -79,10 +44,22 @@ def summarise(
             figures["agreement"] = round(agreement, 4)
         if figures:
             summary[criterion] = figures
-    choices = [row["value"] for row in rows if row["criterion"] == "preference"]
+    choices = [
+        row["value"]
+        for row in rows
+        if row["criterion"] == PREFERENCE
+        and {row["run"], row["against"]} == set(RUNS)
+        and row["value"] != TIE
+    ]
     if choices:
-        summary["preference"] = _share(choices.count("model"), len(choices))
+        summary["preference"] = _share(choices.count(MODEL), len(choices))
     return summary
+
+
+def _asked(row: dict) -> tuple:
+    """What a rater was asked: where it was answered twice, the later answer counts."""
+    pair = frozenset((row["run"], row["against"]))
+    return row["rater"], row["id"], row["sample"], pair, row["criterion"]
 
 
 def _mean(values: list[int], images: list[str], resamples: int, seed: int) -> dict:
@@ -103,10 +80,11 @@ def _agreement(rows: Iterable[dict]) -> float | None:
     """Krippendorff's alpha over rated things (a result of a run), None when it is undefined."""
     rows = list(rows)
     raters = sorted({row["rater"] for row in rows})
-    things = sorted({(row["id"], row["run"]) for row in rows})
+    things = sorted({(row["id"], row["sample"], row["run"]) for row in rows})
     given = np.full((len(raters), len(things)), np.nan)
     for row in rows:
-        given[raters.index(row["rater"]), things.index((row["id"], row["run"]))] = row["value"]
+        thing = things.index((row["id"], row["sample"], row["run"]))
+        given[raters.index(row["rater"]), thing] = row["value"]
     shared = given[:, (~np.isnan(given)).sum(axis=0) >= 2] if rows else given
     values = shared[~np.isnan(shared)]
     if len(np.unique(values)) < 2:

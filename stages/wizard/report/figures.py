@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from wizard.names import METRICS
+from wizard.opinions import PREFERENCE
 from wizard.report import scores
 from wizard.report.pictures import ERROR_RANGE
 
@@ -240,16 +241,16 @@ def ratings(opinions: Sequence[dict], rows: Sequence[dict], dpi: int) -> bytes |
     """People's mean rating of each fill against what the metrics say of it; where a rater judged
     the same thing twice, the later row counts.
 
-    ``opinions`` are the rows of ratings.csv (text), ``rows`` those of scores.csv. A line of panels
-    a criterion, a column a metric; the title has Spearman's rank correlation. None when nobody
-    has rated any of these results.
+    ``opinions`` are rows as :mod:`wizard.opinions` reads them, ``rows`` those of scores.csv. A
+    line of panels a criterion, a column a metric; the title has Spearman's rank correlation. None
+    when nobody has rated any of these results.
     """
     by_id = {row["id"]: row for row in rows if row["sample"] == 0}
     given = {}
     for row in opinions:
-        if row["criterion"] != "preference" and row["id"] in by_id:
+        if row["criterion"] != PREFERENCE and row["id"] in by_id:
             key = row["criterion"], row["run"], row["id"]
-            given.setdefault(key, {})[row["rater"]] = int(row["value"])
+            given.setdefault(key, {})[row["rater"]] = row["value"]
     names = [name for name in RATED_AGAINST if name in scores.columns(rows)]
     criteria = sorted({criterion for criterion, _, _ in given})
     if not criteria or not names:

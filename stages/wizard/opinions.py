@@ -1,0 +1,87 @@
+"""What people said of results: the files that the review page exports, one per rater.
+
+A file is CSV with the columns ``rater, id, sample, run, against, criterion, value, note``, one row
+per answer. There are two kinds:
+
+- a score: ``criterion`` is one of CRITERIA, ``run`` the method that is judged, ``value`` 1 to 5,
+  5 the best; ``against`` is empty
+- a choice: ``criterion`` is ``preference``, ``run`` and ``against`` are the two methods that were
+  shown without their names, ``value`` is the better one of them, or ``tie``
+
+``id`` and ``sample`` name the result as scores.csv does. A note belongs to what was shown and
+stands in one of its rows. Files of the older form, without ``sample`` and ``against``, hold sample
+0, and choices between model and baseline.
+"""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from wizard import names
+
+CRITERIA = ("seamlessness", "artifacts", "contextual_accuracy")
+PREFERENCE, TIE = "preference", "tie"
+HEADER = ["rater", "id", "sample", "run", "against", "criterion", "value", "note"]
+OLD_HEADER = [column for column in HEADER if column not in ("sample", "against")]
+SCALE = range(1, 6)
+
+
+def find(folder: Path) -> list[Path]:
+    """The files of all raters: ``ratings.csv`` in the folder and ``ratings/*.csv``, sorted."""
+    files = [folder / "ratings.csv", *sorted((folder / "ratings").glob("*.csv"))]
+    return [file for file in files if file.is_file()]
+
+
+def read(files: Iterable[Path | str]) -> list[dict]:
+    """The rows of several files, one file after the other: text, but ``sample`` an int and
+    ``value`` an int for a score.
+
+    Raises OSError when a file is missing and ValueError naming the file, the line, the column,
+    its value and what is allowed.
+    """
+    return [row for file in files for row in _read(file)]
+
+
+def _read(path: Path | str) -> list[dict]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        lines = csv.DictReader(file, strict=True)
+        try:
+            if lines.fieldnames not in (HEADER, OLD_HEADER):
+                raise ValueError(f"{path}: the first line must be {','.join(HEADER)}")
+            return [_checked(_complete(row), f"{path}:{lines.line_num}") for row in lines]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{path}:{lines.line_num}: not CSV in UTF-8 ({error}); export it again"
+            ) from None
+
+
+def _complete(row: dict) -> dict:
+    """A row of the older form with what it left out."""
+    if "against" in row:
+        return row
+    pair = {"run": names.MODEL, "against": names.BASELINE}
+    return {"sample": "0", "against": ""} | row | (pair if row["criterion"] == PREFERENCE else {})
+
+
+def _checked(row: dict, where: str) -> dict:
+    choice = row["criterion"] == PREFERENCE
+    pair = (row["run"], row["against"])
+    allowed = {
+        "criterion": (*CRITERIA, PREFERENCE),
+        "value": (*pair, TIE) if choice else [str(value) for value in SCALE],
+    }
+    for column, values in allowed.items():
+        if row[column] not in values:
+            told = ", ".join(value or "" for value in values)
+            raise ValueError(f"{where}: {column} {row[column]!r}: allowed: {told}")
+    if None in row or None in row.values():
+        raise ValueError(f"{where}: not {len(HEADER)} cells; export the file again")
+    if not row["run"] or (bool(row["against"]) != choice) or pair[0] == pair[1]:
+        raise ValueError(
+            f"{where}: run {pair[0]!r}, against {pair[1]!r}: a score is of one method, a choice "
+            "between two"
+        )
+    if not row["sample"].isdecimal():
+        raise ValueError(f"{where}: sample {row['sample']!r}: allowed: 0, 1, 2 and so on")
+    value = row["value"] if choice else int(row["value"])
+    return row | {"sample": int(row["sample"]), "value": value}
