@@ -5,13 +5,14 @@
 Reads the three manifests under data/ with their files, and what people said (data/ratings.csv
 and data/ratings/*.csv); writes
 
-    metrics/scores.csv     a row a result, columns as stages/wizard/metrics/ defines them
+    metrics/scores.csv     one row per hole, method and sample, columns as stages/wizard/metrics/
+                           defines them
     metrics/quality.json   the figures that `dvc metrics diff` compares
     metrics/by_hole.json   every mean by the hole's share of the image
     metrics/ratings.json   what people said on the review page
 
-and prints a small table of the main figures. A result that failed, or has no truth to be held
-against where one is needed, is a row without numbers and never part of a mean.
+and prints a small table of the main figures. A result that failed, cannot be read, or differs from
+the photograph outside its hole is a row without numbers and never part of a mean.
 """
 
 import csv
@@ -26,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wizard import images, metrics, opinions, params, records
+from wizard import images, metrics, names, opinions, params, records
 from wizard.console import progress, report_failures, stage
 from wizard.metrics import consistency, ratings, summary
 from wizard.metrics.diversity import diversity
@@ -35,20 +36,19 @@ from wizard.runners import local
 DATA, METRICS = Path("data"), Path("metrics")
 # Below a millionth nothing is to be seen, and the last bits differ between processors.
 DECIMALS = 6
-MADE_ONCE = ("baseline", "roundtrip")
 
 
 @dataclass(frozen=True)
 class Hole:
-    """One hole: its row of masks.jsonl, its photograph, its fills by run and sample."""
+    """One hole: its row of masks.jsonl, its photograph, its results' rows by run and sample."""
 
     row: dict
     photograph: Path
-    fills: dict[tuple[str, int], dict]
+    results: dict[tuple[str, int], dict]
 
-    def fill(self, run: str, sample: int) -> dict | None:
-        """A row of inpainted.jsonl; a run made once stands beside every sample."""
-        return self.fills.get((run, 0 if run in MADE_ONCE else sample))
+    def of(self, run: str) -> list[dict]:
+        """The rows of one run, by sample."""
+        return [self.results[key] for key in sorted(self.results) if key[0] == run]
 
 
 def main(params_path: Path) -> None:
@@ -59,117 +59,173 @@ def main(params_path: Path) -> None:
     )
     answers = opinions.read(opinions.find(DATA))
     blind = settings.reference == "none"
-    runs = runs_to_score(results, blind)
-    work = partial(score_hole, runs=runs, ring_px=settings.ring_px, blind=blind)
+    methods = methods_to_score(results, blind)
+    work = partial(score_hole, methods=methods, ring_px=settings.ring_px, blind=blind)
     scored = local.run(work, plan(photographs, masks, results), runtime.workers)
     rows = [row for rows in progress(scored, len(masks), "evaluate", "hole") for row in rows]
+    good = [row for row in rows if row["status"] == records.OK]
+    failed = failures(rows)
 
     lost = sum(row["status"] != records.OK for row in photographs)
     draws = {"resamples": settings.bootstrap, "seed": records.seed(settings.seed, "evaluate", "")}
-    quality = publish(rows, lost, {}, settings, draws)
-    image_of = {row["id"]: row["image"] for row in rows if row["status"] == records.OK}
+    publish_all = partial(publish, rows, good, lost + len(failed), settings, draws)
+    quality = publish_all({})
+    image_of = {row["id"]: row["image"] for row in good if row["method"] == names.MODEL}
     write_json("ratings", ratings.summarise(answers, image_of, **draws))
-    if settings.learned and quality["count"]:
-        figures = {}
+    if settings.learned and good:
+        figures: dict[tuple[str, str], float] = {}
         try:
             holes = {hole.row["id"]: hole for hole in plan(photographs, masks, results)}
-            good = [row for row in rows if row["status"] == records.OK]
-            measure_learned(everything, holes, good, runs, figures)
+            measure_learned(everything, holes, good, figures)
         finally:  # keep what was measured before weights turned out to be missing
-            quality = publish(rows, lost, figures, settings, draws)
+            quality = publish_all(figures)
     print(summary.table(quality))
-    report_failures(rows, runtime.max_failures)
+    report_failures(failed, runtime.max_failures)
 
 
 def plan(photographs: records.Rows, masks: records.Rows, results: records.Rows) -> Iterator[Hole]:
     """Bring together what belongs to one hole; manifests are sorted by id."""
     files = {row["id"]: DATA / row["file"] for row in records.usable(photographs)}
-    fills_of = groupby(results, itemgetter("id"))
-    name, fills = next(fills_of, ("", ()))
+    results_of = groupby(results, itemgetter("id"))
+    name, found = next(results_of, ("", ()))
     for row in masks:
         own = {}
         if name == row["id"]:
-            own = {(fill["run"], fill["sample"]): fill for fill in fills}
-            name, fills = next(fills_of, ("", ()))
+            own = {(one["run"], one["sample"]): one for one in found}
+            name, found = next(results_of, ("", ()))
         yield Hole(row, files[row["image"]], own)
 
 
-def runs_to_score(results: list[dict], blind: bool) -> list[str]:
-    """The model's results and every run beside them; without a truth no round trip of it."""
-    made = {row["run"] for row in results} - ({"roundtrip"} if blind else set())
-    return ["model", *(run for run in summary.RUNS if run in made)]
+def methods_to_score(results: records.Rows, blind: bool) -> list[str]:
+    """Every run of the manifest, the model first; without a truth no round trip of it."""
+    left_out = {*names.AGAIN.values(), *([names.ROUNDTRIP] if blind else [])}
+    runs = dict.fromkeys(row["run"] for row in results)
+    return names.in_order([names.MODEL, *(run for run in runs if run not in left_out)])
 
 
-def score_hole(hole: Hole, runs: list[str], ring_px: int, blind: bool) -> list[dict]:
-    """The rows of one hole, one a sample; a failure is a row with the reason."""
-    rows, fills = [], []
-    for sample in sorted({sample for run, sample in hole.fills if run == "model"}) or [0]:
-        row = {key: hole.row[key] for key in ("id", "image", "mask")} | {"sample": sample}
+def score_hole(hole: Hole, methods: list[str], ring_px: int, blind: bool) -> list[dict]:
+    """The rows of one hole, one per method and sample; a failure is a row with the reason."""
+    facts = {key: hole.row[key] for key in ("id", "image", "mask")}
+    try:
+        original, mask = open_hole(hole)
+    except records.Unusable as error:
+        lost = {"sample": 0, "status": records.FAILED, "error": str(error)}
+        return [facts | {"method": method} | lost for method in methods]
+    facts["hole_fraction"] = rounded(mask.mean())
+    judge = partial(score_method, original=original, mask=mask, ring_px=ring_px, blind=blind)
+    return [facts | row for method in methods for row in judge(hole, method)]
+
+
+def score_method(
+    hole: Hole, method: str, original: np.ndarray, mask: np.ndarray, ring_px: int, blind: bool
+) -> list[dict]:
+    """What the rows of one method's results add to the facts of their hole."""
+    rows, results = [], []
+    for made in hole.of(method) or missing(method):
+        row = {"method": method, "sample": made["sample"], "status": records.OK}
         try:
-            mask, values, fill = score_sample(hole, sample, runs, ring_px, blind)
-        except (ValueError, OSError, SyntaxError) as error:
-            rows.append(row | {"status": records.FAILED, "error": str(error)})
-        else:
-            share = rounded(mask.mean())
-            rows.append(row | {"hole_fraction": share, "status": records.OK} | values)
-            fills.append(fill)
-    if len(fills) > 1:
-        spread = rounded(diversity(fills, mask))
-        rows = [row | {"hole_diversity": spread} if row["status"] == "ok" else row for row in rows]
+            result = open_result(made, original, mask)
+        except records.Unusable as error:
+            rows.append(row | {"status": records.FAILED, "error": f"{method}: {error}"})
+            continue
+        values = metrics.score(None if blind else original, result, mask, ring_px)
+        if made["sample"] == 0:
+            values |= score_again(hole, method, result, mask)
+        rows.append(row | rounded_all(values))
+        results.append(result)
+    if len(results) > 1:
+        spread = {"hole_diversity": rounded(diversity(results, mask))}
+        rows = [row | spread if row["status"] == records.OK else row for row in rows]
     return rows
 
 
-def score_sample(
-    hole: Hole, sample: int, runs: list[str], ring_px: int, blind: bool
-) -> tuple[np.ndarray, dict[str, float | None], np.ndarray]:
-    """The mask, the numbers of every run, and the model's picture."""
+def open_hole(hole: Hole) -> tuple[np.ndarray, np.ndarray]:
+    """Photograph and mask; raises records.Unusable with the reason when there is no mask."""
     if hole.row["status"] != records.OK:
-        raise ValueError(hole.row["error"])
+        raise records.Unusable(hole.row["error"])
+    original = images.load(hole.photograph)
     mask = images.load_mask(DATA / hole.row["file"])
-    original = None if blind else images.load(hole.photograph)
-    values, pictures = {}, {}
-    for run in runs:
-        fill = hole.fill(run, sample)
-        if fill is None:
-            raise ValueError(f"{run}: no result in data/inpainted.jsonl; run inpaint again")
-        if fill["status"] != records.OK:
-            raise ValueError(f"{run}: {fill['error']}")
-        pictures[run] = images.load(DATA / fill["file"])
-        prefix = "" if run == "model" else f"{run}_"
-        for name, value in metrics.score(original, pictures[run], mask, ring_px).items():
-            values[prefix + name] = None if value is None else rounded(value)
-        if sample == 0:
-            values |= score_again(hole, prefix, pictures[run], mask)
-    return mask, values, pictures["model"]
+    if original.shape[:2] != mask.shape:
+        raise records.Unusable(f"sizes differ: photograph {original.shape}, mask {mask.shape}")
+    if not mask.any():
+        raise records.Unusable("the mask has no hole, there is nothing to score")
+    return original, mask
+
+
+def missing(method: str) -> list[dict]:
+    """The row in place of a result that no manifest tells of; a raw one falls with the model's."""
+    if method == names.RAW:
+        return []
+    error = "no result in data/inpainted.jsonl; run inpaint again"
+    return [{"run": method, "sample": 0, "status": records.FAILED, "error": error}]
+
+
+def open_result(made: dict, original: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The pixels of one result, as they lie on disk.
+
+    Raises records.Unusable with the reason: it failed, cannot be read, has another size, or
+    differs from the photograph outside the hole, which only what came before paste-back may.
+    """
+    if made["status"] != records.OK:
+        raise records.Unusable(made["error"])
+    result = images.load(DATA / made["file"])
+    if result.shape != original.shape:
+        raise records.Unusable(f"sizes differ: result {result.shape}, photograph {original.shape}")
+    if made["run"] != names.RAW:
+        changed = np.count_nonzero((result != original).any(axis=2) & ~mask)
+        if changed:
+            raise records.Unusable(
+                f"{made['file']}: pixels outside the hole differ from the photograph's ({changed} "
+                "of them); the file was changed, so delete it and run inpaint again"
+            )
+    return result
 
 
 def score_again(
-    hole: Hole, prefix: str, picture: np.ndarray, mask: np.ndarray
+    hole: Hole, method: str, result: np.ndarray, mask: np.ndarray
 ) -> dict[str, float | None]:
-    """How far a run's result agrees with itself, if parts of it were painted again."""
-    passes = [row for (run, _), row in hole.fills.items() if run == f"{prefix}again"]
+    """How far a result agrees with itself, if parts of it were inpainted once more."""
+    passes = hole.of(names.AGAIN[method]) if method in names.AGAIN else []
     if not passes:
         return {}
     good = records.usable(passes)
     again = [images.load(DATA / row["file"]) for row in good]
     hidden = [images.patches(mask, row["patches"]) for row in good]
-    value = consistency.score(picture, again, hidden)
-    return {f"{prefix}self_consistency": None if value is None else rounded(value)}
+    return {"self_consistency": consistency.score(result, again, hidden)}
+
+
+def failures(rows: list[dict]) -> list[dict]:
+    """One row for each hole and sample at which a method failed: the first that did."""
+    failed: dict[tuple[str, int], dict] = {}
+    for row in rows:
+        if row["status"] != records.OK:
+            failed.setdefault((row["id"], row["sample"]), row)
+    return list(failed.values())
 
 
 def rounded(value: float) -> float:
     return round(float(value), DECIMALS) + 0.0  # no negative zero
 
 
+def rounded_all(values: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: None if one is None else rounded(one) for name, one in values.items()}
+
+
 def publish(
-    rows: list[dict], lost: int, figures: dict, settings: params.Evaluate, draws: dict
+    rows: list[dict],
+    good: list[dict],
+    failed: int,
+    settings: params.Evaluate,
+    draws: dict[str, int],
+    figures: dict[tuple[str, str], float],
 ) -> dict:
-    """Write scores.csv, quality.json and by_hole.json; ``figures`` are those of no single row."""
-    good = [row for row in rows if row["status"] == records.OK]
-    quality = summary.quality(good, lost + len(rows) - len(good), settings.ssim_target, **draws)
-    for name, figure in figures.items():
-        place, _, metric = name.partition("_")
-        quality.setdefault(place, {})[metric] = figure
+    """Write scores.csv, quality.json and by_hole.json; ``figures`` are those of no single row, by
+    method and name.
+    """
+    quality = summary.quality(good, failed, settings.ssim_target, **draws)
+    for (method, name), figure in figures.items():
+        count = isinstance(figure, int)
+        summary.put(quality, method, name, figure if count else names.metric(name).rounded(figure))
     records.write_atomic(METRICS / "scores.csv", to_csv(rows))
     write_json("quality", quality)
     write_json("by_hole", summary.by_hole(good, settings.hole_bins, **draws))
@@ -180,8 +236,7 @@ def measure_learned(
     everything: params.Params,
     holes: dict[str, Hole],
     rows: list[dict],
-    runs: list[str],
-    figures: dict,
+    figures: dict[tuple[str, str], float],
 ) -> None:
     """Ask pretrained networks: columns are added to the rows, what is of no row to ``figures``."""
     from wizard.metrics import learned
@@ -194,24 +249,28 @@ def measure_learned(
         device=runtime.device,
         batch=runtime.batch_size,
     )
-    fills = [(holes[row["id"]], row["sample"]) for row in rows]
-    originals = [hole.photograph for hole, _ in fills]
-    results = {
-        run: [DATA / hole.fill(run, sample)["file"] for hole, sample in fills] for run in runs
-    }
-    for name, values in learned.score(settings.learned, originals, results, setup):
+    results = [
+        learned.Result(
+            method=row["method"],
+            original=holes[row["id"]].photograph,
+            file=DATA / holes[row["id"]].results[row["method"], row["sample"]]["file"],
+        )
+        for row in rows
+    ]
+    for name, values in learned.score(settings.learned, results, setup):
         for row, value in zip(rows, values, strict=True):
             row[name] = None if value is None else rounded(value)
     seed = records.seed(settings.seed, "evaluate", "learned")
-    figures.update(learned.compare(settings.learned, originals, results, setup, seed))
+    figures.update(learned.compare(settings.learned, results, setup, seed))
 
 
 def to_csv(rows: list[dict]) -> bytes:
     """The rows as CSV, empty cells where there is no value; line ends are the same everywhere."""
     facts = [name for name in summary.FACTS if name != "error"]
-    names = dict.fromkeys(name for row in rows for name in row if name not in summary.FACTS)
     buffer = io.StringIO()
-    table = csv.DictWriter(buffer, [*facts, *names], extrasaction="ignore", lineterminator="\n")
+    table = csv.DictWriter(
+        buffer, [*facts, *summary.measured(rows)], extrasaction="ignore", lineterminator="\n"
+    )
     table.writeheader()
     table.writerows(rows)
     return buffer.getvalue().encode()

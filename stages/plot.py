@@ -70,7 +70,7 @@ class Album:
 def main(params_path: Path) -> None:
     everything = params.load(params_path)
     settings = everything.plot
-    rows = scores.read(METRICS / "scores.csv")
+    rows = scores.wide(scores.read(METRICS / "scores.csv"))
     good = [row for row in rows if row["status"] == records.OK]
     headline = scores.headline(good)
     chosen = review.choose(rows, settings.review_images, settings.seed)

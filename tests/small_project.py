@@ -36,19 +36,19 @@ def build(folder: Path, per_photo: int = 3) -> Path:
             mask[8 + 4 * k : 40 + 6 * k, 10 : 30 + 8 * k] = True
             about = {"id": hole, "image": name, "mask": k}
             holes.append(save(folder, f"masks/{hole}.png", mask, **about))
-            row = about | {"sample": 0, "hole_fraction": round(mask.mean(), 6), "status": "ok"}
+            facts = {"sample": 0, "hole_fraction": round(mask.mean(), 6), "status": "ok"}
             for run, sigma in (("model", 1 + k), ("baseline", 5), ("roundtrip", 0.5)):
                 blurred = gaussian(original, sigma, channel_axis=2, preserve_range=True)
                 fill = images.composite(original, np.rint(blurred).astype(np.uint8), mask)
                 file = f"inpainted/{run}/{hole}.png"
                 fills.append(save(folder, file, fill, run=run, sample=0, **about))
-                prefix = "" if run == "model" else f"{run}_"
-                scored = metrics.score(original, fill, mask, 8)
-                row |= {prefix + key: value for key, value in scored.items()}
-            table.append(row)
+                table.append(about | {"method": run} | facts)
+                table[-1] |= metrics.score(original, fill, mask, 8)
     fills[-1] |= {"status": "failed", "error": f"out of memory at {HOSTILE}"}
-    table[-1] = {key: table[-1][key] for key in ("id", "image", "mask", "sample", "hole_fraction")}
-    table[-1]["status"] = "failed"
+    for row in table[-3:]:
+        for key in row.keys() - summary.FACTS:
+            del row[key]
+        row["status"] = "failed"
     for name, rows in (("images", photographs), ("masks", holes), ("inpainted", fills)):
         records.write(folder / f"data/{name}.jsonl", rows)
     write_numbers(folder, table)

@@ -297,6 +297,10 @@ class TestCheckpoints:
         assert not (tmp_path / "sprung").exists()
 
 
+def made_by(method: str, originals: list[Path], files: list[Path]) -> list[learned.Result]:
+    return [learned.Result(method, *both) for both in zip(originals, files, strict=True)]
+
+
 class TestLearned:
     """The way to each figure; random weights say nothing about the figures themselves."""
 
@@ -327,29 +331,29 @@ class TestLearned:
 
     def test_every_measure_of_a_result_reaches_its_column(self, pictures, publish, setup):
         originals, results = pictures
-        runs = {"model": results, "baseline": originals}
-        columns = dict(learned.score(["lpips", "fid", "clip", "identity"], originals, runs, setup))
-        own = {"learned_lpips", "learned_clip", "learned_identity"}
-        assert columns.keys() == own | {f"baseline_{name}" for name in own}
-        assert {len(values) for values in columns.values()} == {6}
-        assert columns["baseline_learned_lpips"] == [0] * 6
-        assert min(columns["learned_lpips"]) > 0
-        assert columns["baseline_learned_identity"] == pytest.approx([1] * 6, abs=1e-6)
+        both = made_by("model", originals, results) + made_by("baseline", originals, originals)
+        columns = dict(learned.score(["lpips", "fid", "clip", "identity"], both, setup))
+        assert columns.keys() == {"learned_lpips", "learned_clip", "learned_identity"}
+        assert {len(values) for values in columns.values()} == {12}
+        assert columns["learned_lpips"][6:] == [0] * 6
+        assert min(columns["learned_lpips"][:6]) > 0
+        assert columns["learned_identity"][6:] == pytest.approx([1] * 6, abs=1e-6)
 
     def test_every_measure_of_all_results_reaches_its_key(self, pictures, publish, setup):
         originals, results = pictures
-        runs = {"model": results, "baseline": originals}
-        figures = dict(learned.compare([*learned.OF_ALL, "lpips"], originals, runs, setup, 0))
-        own = {f"learned_{name}" for name in ("fid", "kid", "p_ids", "u_ids", "fd", "kd")}
-        counts = {"learned_count", "learned_photographs"}
-        assert figures.keys() == counts | own | {f"baseline_{name}" for name in own}
-        assert figures["baseline_learned_fid"] == pytest.approx(0, abs=1e-3)
-        assert figures["learned_fid"] > 0.01 and figures["learned_fd"] > 0
+        both = made_by("model", originals, results) + made_by("baseline", originals, originals)
+        figures = dict(learned.compare([*learned.OF_ALL, "lpips"], both, setup, 0))
+        keys = {f"learned_{name}" for name in ("fid", "kid", "p_ids", "u_ids", "fd", "kd")}
+        counts = {("model", "learned_count"), ("model", "learned_photographs")}
+        every = {(method, key) for method in ("model", "baseline") for key in keys}
+        assert figures.keys() == counts | every
+        assert figures["baseline", "learned_fid"] == pytest.approx(0, abs=1e-3)
+        assert figures["model", "learned_fid"] > 0.01 and figures["model", "learned_fd"] > 0
 
     def test_batches_change_no_figure(self, pictures, publish, setup):
         originals, results = pictures
         one, many = (
-            dict(learned.score(["lpips", "clip"], originals, {"model": results}, sized))
+            dict(learned.score(["lpips", "clip"], made_by("model", originals, results), sized))
             for sized in (replace(setup, batch=1), setup)
         )
         for name, values in one.items():
@@ -360,14 +364,16 @@ class TestLearned:
     ):
         originals, _ = pictures
         again = [*originals, *originals[:3]]
-        figures = dict(learned.compare(["fd"], again, {"model": again}, setup, 0))
-        assert figures["learned_count"] == 9 and figures["learned_photographs"] == 6
-        assert figures["learned_fd"] > 0
+        figures = dict(learned.compare(["fd"], made_by("model", again, again), setup, 0))
+        assert figures["model", "learned_count"] == 9
+        assert figures["model", "learned_photographs"] == 6
+        assert figures["model", "learned_fd"] > 0
 
     def test_one_photograph_is_no_set(self, pictures, setup):
         originals, results = pictures
+        one = made_by("model", originals[:1], results[:1])
         with pytest.raises(ValueError, match="fid, kd compare sets of pictures, and there is one"):
-            dict(learned.compare(["fid", "kd"], originals[:1], {"model": results[:1]}, setup, 0))
+            dict(learned.compare(["fid", "kd"], one, setup, 0))
 
     def test_missing_weights_are_one_line_that_says_how_to_fetch_them(
         self, pictures, setup, monkeypatch
@@ -376,5 +382,5 @@ class TestLearned:
         originals, results = pictures
         nowhere = replace(setup, dino="nobody/nothing")
         with pytest.raises(ValueError, match="hf download nobody/nothing") as caught:
-            dict(learned.compare(["fd"], originals, {"model": results}, nowhere, 0))
+            dict(learned.compare(["fd"], made_by("model", originals, results), nowhere, 0))
         assert "\n" not in str(caught.value)

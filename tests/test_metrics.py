@@ -312,7 +312,7 @@ class TestIntervals:
 
 class TestSummary:
     def rows(self, shares: list[float]) -> list[dict]:
-        facts = {"image": "a", "mask": 0, "sample": 0, "status": "ok"}
+        facts = {"image": "a", "mask": 0, "method": "model", "sample": 0, "status": "ok"}
         return [
             {"id": f"r{k}", **facts, "hole_fraction": share, "psnr": 20.0 + k}
             for k, share in enumerate(shares)
@@ -322,6 +322,9 @@ class TestSummary:
         bins = summary.by_hole(self.rows([0.1, 0.2, 0.2001, 0.6, 1.0]), 0.2, 100, 0)
         counts = {name: figures["count"] for name, figures in bins.items()}
         assert counts == {"all": 5, "0.0-0.2": 2, "0.2-0.4": 1, "0.4-0.6": 1, "0.8-1.0": 1}
+
+    def test_a_hole_of_one_pixel_belongs_to_the_first_bin(self):
+        assert summary.by_hole(self.rows([0.0]), 0.2, 100, 0).keys() == {"all", "0.0-0.2"}
 
     def test_a_new_metric_finds_its_place_by_its_name(self):
         rows = [row | {"hole_novelty": 3.0} for row in self.rows([0.1, 0.3])]

@@ -39,10 +39,14 @@ def test_every_mask_meets_the_ratio(clone):
     assert max(abs(fraction - 0.25) for fraction in fractions) <= 0.005
 
 
-def test_scores_have_a_row_for_every_mask(clone):
+def test_scores_have_a_row_for_every_mask_and_method(clone):
     with open(clone / "metrics" / "scores.csv", newline="") as file:
-        ids = [row["id"] for row in csv.DictReader(file)]
-    assert ids == [row["id"] for row in records.read(clone / "data" / "masks.jsonl")]
+        rows = list(csv.DictReader(file))
+    methods = {row["run"] for row in records.read(clone / "data" / "inpainted.jsonl")}
+    assert {"model", "baseline"} <= methods == {row["method"] for row in rows}
+    for method in methods:
+        ids = [row["id"] for row in rows if row["method"] == method]
+        assert ids == [row["id"] for row in records.read(clone / "data" / "masks.jsonl")]
 
 
 def test_another_clone_makes_the_same_bytes(source, clone, tmp_path):

@@ -82,11 +82,12 @@ def test_without_a_reference_the_other_metrics_are_shown(tmp_path, monkeypatch):
     small_project.build(tmp_path)
     path = tmp_path / "metrics/scores.csv"
     table = list(csv.DictReader(io.StringIO(path.read_text())))
-    keys = ["id", "image", "mask", "sample", "hole_fraction", "status"]
+    keys = ["id", "image", "mask", "method", "sample", "hole_fraction", "status"]
     lines = [",".join([*keys, "edge_step"])]
     lines += [
         ",".join([*(row[key] for key in keys), "1.5" if row["status"] == "ok" else ""])
         for row in table
+        if row["method"] == "model"
     ]
     path.write_text("\n".join(lines) + "\n")
     means = {"count": 5, "images": 2, "edge_step": {"mean": 1.5}}
@@ -113,11 +114,12 @@ def figures(monkeypatch):
 def measured(photographs):
     """Rows and by_hole.json of one result a photograph, the model ahead by 0.1."""
     table = [
-        {"id": f"p{k}_mask000", "image": f"p{k}", "mask": 0, "sample": 0, "hole_fraction": 0.3}
-        | {"status": "ok", "ssim": 0.5 + 0.01 * k, "baseline_ssim": 0.4 + 0.012 * k}
+        {"id": f"p{k}_mask000", "image": f"p{k}", "mask": 0, "method": method, "sample": 0}
+        | {"hole_fraction": 0.3, "status": "ok", "ssim": first + step * k}
         for k in range(photographs)
+        for method, first, step in (("model", 0.5, 0.01), ("baseline", 0.4, 0.012))
     ]
-    return table, summary.by_hole(table, 0.2, resamples=200, seed=0)
+    return scores.wide(table), summary.by_hole(table, 0.2, resamples=200, seed=0)
 
 
 def test_means_are_drawn_with_their_intervals_from_six_photographs_on(figures):
@@ -166,7 +168,9 @@ def test_the_sheet_has_no_column_for_what_no_example_has(figures):
 
 def test_a_table_without_any_score_is_told_in_one_line(tmp_path, monkeypatch):
     small_project.build(tmp_path)
-    (tmp_path / "metrics/scores.csv").write_text("id,image,mask,sample,status\na,a,0,0,failed\n")
+    (tmp_path / "metrics/scores.csv").write_text(
+        "id,image,mask,method,sample,status\na,a,0,model,0,failed\n"
+    )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"holds no metric of any result"):
         plot.main(tmp_path / "params.yaml")

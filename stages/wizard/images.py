@@ -124,15 +124,21 @@ def with_text(png: bytes, text: dict[str, str]) -> bytes:
 
 
 def load(path: Path | str) -> np.ndarray:
-    """One of our own images: uint8 H×W×3."""
-    with Image.open(path) as photo:
-        return np.asarray(photo.convert("RGB"))
+    """One of our own images: uint8 H×W×3. Raises records.Unusable when it cannot be read."""
+    return _own(path, "RGB")
 
 
 def load_mask(path: Path | str) -> np.ndarray:
-    """One of our own masks: bool H×W, True = hole."""
-    with Image.open(path) as photo:
-        return np.asarray(photo.convert("L")) >= 128
+    """One of our own masks: bool H×W, True = hole. Errors are :func:`load`'s."""
+    return _own(path, "L") >= 128
+
+
+def _own(path: Path | str, mode: str) -> np.ndarray:
+    try:
+        with Image.open(path) as photo:
+            return np.asarray(photo.convert(mode))
+    except (OSError, SyntaxError, ValueError) as error:  # what a damaged PNG makes Pillow throw
+        raise Unusable(f"{path}: cannot be read: {error}") from None
 
 
 def composite(original: np.ndarray, filled: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ and the two distances on DINOv2 features, ``fd`` and ``kd``.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from wizard import images
 from wizard.console import progress
 from wizard.metrics.distances import discrimination, frechet, kernel
 from wizard.metrics.networks import Setup
+from wizard.names import MODEL
 
 # The file with score(originals, results, setup).
 OF_A_RESULT = {"lpips": "perceptual", "identity": "identity", "clip": "clip"}
@@ -24,79 +26,77 @@ OF_A_RESULT = {"lpips": "perceptual", "identity": "identity", "clip": "clip"}
 OF_ALL = {"fid": "inception", "kid": "inception", "ids": "inception", "fd": "dino", "kd": "dino"}
 
 
-def score(
-    names: list[str], originals: list[Path], results: dict[str, list[Path]], setup: Setup
-) -> Iterator[tuple[str, list[float | None]]]:
-    """Columns ``[<run>_]learned_<name>`` for scores.csv, a value a result, None where it has none.
+@dataclass(frozen=True)
+class Result:
+    """One result on disk: which method's it is, its photograph, its file."""
 
-    ``originals`` are the photographs, result by result; ``results`` lists each run's pictures in
-    the same order. Names of ``OF_ALL`` are passed over. Raises ValueError with one line when
-    weights cannot be had.
+    method: str
+    original: Path
+    file: Path
+
+
+def score(
+    names: list[str], results: list[Result], setup: Setup
+) -> Iterator[tuple[str, list[float | None]]]:
+    """Columns ``learned_<name>`` for scores.csv: one value per result, None where it has none.
+
+    Names of ``OF_ALL`` are passed over. Raises ValueError with one line when weights cannot be
+    had.
     """
-    everything = [path for paths in results.values() for path in paths]
     for name in names:
         if name in OF_A_RESULT:
             metric = import_module(f"wizard.metrics.{OF_A_RESULT[name]}")
-            befores = map(images.load, originals * len(results))
-            values = metric.score(befores, _pictures(everything, name), setup)
-            for number, run in enumerate(results):
-                start = number * len(originals)
-                yield _column(run, name), values[start : start + len(originals)]
+            befores = map(images.load, (one.original for one in results))
+            values = metric.score(befores, _pictures([one.file for one in results], name), setup)
+            yield f"learned_{name}", values
 
 
 def compare(
-    names: list[str],
-    originals: list[Path],
-    results: dict[str, list[Path]],
-    setup: Setup,
-    seed: int,
-) -> Iterator[tuple[str, float]]:
-    """Figures ``[<run>_]learned_<name>`` of each run's results as a whole.
+    names: list[str], results: list[Result], setup: Setup, seed: int
+) -> Iterator[tuple[tuple[str, str], float]]:
+    """Figures of each method's results as a whole, as pairs of (method, ``learned_<name>``).
 
-    Arguments and errors are ``score``'s; names of ``OF_A_RESULT`` are passed over. ``ids`` gives
-    ``p_ids`` and ``u_ids``. ``learned_count`` results are compared with ``learned_photographs``.
-    Raises ValueError for a single photograph too.
+    Names of ``OF_A_RESULT`` are passed over. ``ids`` gives ``p_ids`` and ``u_ids``. The model's
+    ``learned_count`` results are compared with ``learned_photographs``. Raises ValueError when
+    weights cannot be had, and for a single photograph.
     """
     asked = [name for name in names if name in OF_ALL]
     if not asked:
         return
     # A photograph with several holes is one photograph of the real set.
-    photographs, of_result = np.unique([str(path) for path in originals], return_inverse=True)
+    photographs = sorted({one.original for one in results})
     if len(photographs) < 2:
         raise ValueError(
             f"evaluate.learned: {', '.join(asked)} compare sets of pictures, and there is one "
             "photograph only; take more photographs or remove them"
         )
-    yield "learned_count", len(originals)
-    yield "learned_photographs", len(photographs)
-    everything = [*photographs, *(path for paths in results.values() for path in paths)]
+    place = {path: number for number, path in enumerate(photographs)}
+    paired = np.array([place[one.original] for one in results])
+    methods = np.array([one.method for one in results])
+    yield (MODEL, "learned_count"), int(np.count_nonzero(methods == MODEL))
+    yield (MODEL, "learned_photographs"), len(photographs)
+    everything = [*photographs, *(one.file for one in results)]
     for network in dict.fromkeys(OF_ALL[name] for name in asked):
         extract = import_module(f"wizard.metrics.{network}").features
-        real, *made = np.split(
-            extract(_pictures(everything, network), setup),
-            [len(photographs) + number * len(originals) for number in range(len(results))],
-        )
-        for run, features in zip(results, made, strict=True):
+        real, made = np.split(extract(_pictures(everything, network), setup), [len(photographs)])
+        for method in dict.fromkeys(methods.tolist()):
+            own = methods == method
             for name in asked:
                 if OF_ALL[name] == network:
-                    values = _compare(name, real, real[of_result], features, seed)
+                    values = _compare(name, real, real[paired[own]], made[own], seed)
                     for key, value in values.items():
-                        yield _column(run, key), round(value, 5) + 0.0
+                        yield (method, f"learned_{key}"), value
 
 
 def _compare(
     name: str, real: np.ndarray, paired: np.ndarray, made: np.ndarray, seed: int
 ) -> dict[str, float]:
-    """Features are ``real`` N×D of the photographs, the others M×D, a row a result."""
+    """Features are ``real`` N×D of the photographs, the others M×D, one row per result."""
     if name == "ids":
         return dict(zip(("p_ids", "u_ids"), discrimination(paired, made), strict=True))
     if name in ("kid", "kd"):
         return {name: kernel(real, made, seed)}
     return {name: frechet(real, made)}
-
-
-def _column(run: str, name: str) -> str:
-    return f"learned_{name}" if run == "model" else f"{run}_learned_{name}"
 
 
 def _pictures(paths: list[Path], name: str) -> Iterator[np.ndarray]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wizard import names
 
-KEYS = {"id", "image", "mask", "sample", "status", "error"}
+KEYS = {"id", "image", "mask", "method", "sample", "status", "error"}
 
 
 RUNS = {method: names.label(method) for method in ("model", "baseline", *names.AUXILIARY)}
@@ -49,6 +49,28 @@ def _typed(row: dict[str, str], where: str) -> dict:
                 f"{where}: column {column}: {cell!r} is no number; run evaluate again"
             ) from None
     return typed
+
+
+def wide(rows: list[dict]) -> list[dict]:
+    """One row per result of the model, with the other methods' values beside its own.
+
+    Their columns are ``<method>_<metric>``; a method with one sample stands beside every sample.
+    """
+    of = {(row["method"], row["id"], row["sample"]): row for row in rows}
+    methods = names.in_order(row["method"] for row in rows)
+    table = []
+    for row in rows:
+        if row["method"] == names.MODEL:
+            beside = {}
+            for method in methods[1:]:
+                other = of.get((method, row["id"], row["sample"])) or of.get((method, row["id"], 0))
+                beside |= {
+                    f"{method}_{name}": value
+                    for name, value in (other or {}).items()
+                    if name not in KEYS and name != "hole_fraction"
+                }
+            table.append({key: value for key, value in row.items() if key != "method"} | beside)
+    return table
 
 
 def columns(rows: list[dict]) -> list[str]:
