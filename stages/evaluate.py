@@ -8,6 +8,8 @@ and data/ratings/*.csv); writes
     metrics/scores.csv     one row per hole, method and sample, columns as stages/wizard/metrics/
                            defines them
     metrics/quality.json   the figures that `dvc metrics diff` compares
+    metrics/ranking.json   which method is best by each metric, by hole size too; the same as .csv
+                           and, to read, as .md
     metrics/by_hole.json   every mean by the hole's share of the image
     metrics/ratings.json   what people said on the review page
 
@@ -29,7 +31,7 @@ import numpy as np
 
 from wizard import images, metrics, names, opinions, params, records
 from wizard.console import progress, report_failures, stage
-from wizard.metrics import consistency, ratings, summary
+from wizard.metrics import consistency, ranking, ratings, summary, tables
 from wizard.metrics.diversity import diversity
 from wizard.runners import local
 
@@ -68,8 +70,9 @@ def main(params_path: Path) -> None:
 
     lost = sum(row["status"] != records.OK for row in photographs)
     draws = {"resamples": settings.bootstrap, "seed": records.seed(settings.seed, "evaluate", "")}
-    publish_all = partial(publish, rows, good, lost + len(failed), settings, draws)
-    quality = publish_all({})
+    called = names.called(everything.inpaint.model_dump())
+    publish_all = partial(publish, rows, good, lost + len(failed), settings, draws, called)
+    quality, ranked = publish_all({})
     image_of = {row["id"]: row["image"] for row in good if row["method"] == names.MODEL}
     write_json("ratings", ratings.summarise(answers, image_of, **draws))
     if settings.learned and good:
@@ -78,8 +81,11 @@ def main(params_path: Path) -> None:
             holes = {hole.row["id"]: hole for hole in plan(photographs, masks, results)}
             measure_learned(everything, holes, good, figures)
         finally:  # keep what was measured before weights turned out to be missing
-            quality = publish_all(figures)
+            quality, ranked = publish_all(figures)
     print(summary.table(quality))
+    for metric in summary.HOLE:
+        if len(methods) > 1 and metric in ranked["all"]["metrics"]:
+            print(tables.verdict(ranked, metric, called))
     report_failures(failed, runtime.max_failures)
 
 
@@ -217,10 +223,12 @@ def publish(
     failed: int,
     settings: params.Evaluate,
     draws: dict[str, int],
+    called: dict[str, str],
     figures: dict[tuple[str, str], float],
-) -> dict:
-    """Write scores.csv, quality.json and by_hole.json; ``figures`` are those of no single row, by
-    method and name.
+) -> tuple[dict, dict]:
+    """Write the scores, their summary and the ranking; return these two.
+
+    ``figures`` are those of no single row, by method and name.
     """
     quality = summary.quality(good, failed, settings.ssim_target, **draws)
     for (method, name), figure in figures.items():
@@ -229,7 +237,20 @@ def publish(
     records.write_atomic(METRICS / "scores.csv", to_csv(rows))
     write_json("quality", quality)
     write_json("by_hole", summary.by_hole(good, settings.hole_bins, **draws))
-    return quality
+    ranked = ranking.rank(good, figures, settings.hole_bins, **draws)
+    write_json("ranking", ranked)
+    speed = read_speed()
+    records.write_atomic(METRICS / "ranking.csv", tables.to_csv(ranked, speed))
+    text = tables.to_markdown(ranked, speed, called)
+    records.write_atomic(METRICS / "ranking.md", text.encode())
+    return quality, ranked
+
+
+def read_speed() -> dict[str, dict]:
+    """What each method cost, as the inpaint stage measured it; times are in no tracked file."""
+    path = METRICS / "speed.json"
+    speed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {method: cost for method, cost in speed.items() if isinstance(cost, dict)}
 
 
 def measure_learned(

@@ -158,7 +158,7 @@ def test_gain_is_positive_where_the_model_errs_less(workplace):
 def test_metrics_hold_plain_finite_numbers_only(workplace):
     place = workplace(photographs=6)
     place.run()
-    for name in ("quality", "by_hole", "ratings"):
+    for name in ("quality", "by_hole", "ranking", "ratings"):
         assert all(
             type(number) in (int, float) and math.isfinite(number)
             for number in numbers_in(place.read(name))
@@ -361,6 +361,29 @@ def test_a_contender_is_scored_like_the_model(workplace):
 
 def test_a_score_is_never_a_negative_zero():
     assert str(evaluate.rounded(-1e-9)) == "0.0"
+
+
+def test_each_row_of_a_ranking_equals_its_own_single_run(workplace):
+    place = workplace(photographs=7)
+    first = [row for row in place.results if row["run"] == "model"]
+    for row in first:
+        pixels = images.load(f"data/{row['file']}")
+        original = images.load(f"data/images/{row['image']}.png")
+        file = row["file"].replace("model", "steps50")
+        place._save(file, ((pixels.astype(int) + original) // 2).astype(np.uint8))
+        place.results.append(row | {"run": "steps50", "file": file})
+    place.run()
+    together, results = place.read("ranking"), place.results
+    assert together["all"]["metrics"].keys() > {"ssim", "hole_psnr", "edge_seam"}
+    for method in ("model", "baseline", "steps50"):
+        place.results = [row | {"run": "model"} for row in results if row["run"] == method]
+        place.run()
+        alone = place.read("ranking")
+        for name, content in together.items():
+            for metric, figures in content["metrics"].items():
+                for key in ("mean", "low", "high", "count"):
+                    own = alone[name]["metrics"][metric]["model"]
+                    assert figures[method].get(key) == own.get(key), (method, name, metric, key)
 
 
 def test_ratings_are_summarised(workplace):

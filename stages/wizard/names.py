@@ -31,6 +31,21 @@ def label(method: str) -> str:
     return _LABELS.get(method, method)
 
 
+def called(inpaint: dict) -> dict[str, str]:
+    """What to print for model and baseline: the checkpoint's or method's own name.
+
+    ``inpaint`` has the settings of that block. Where both have the same, their roles tell them
+    apart.
+    """
+    model = inpaint["backend"]
+    if model == "diffusers":
+        model = inpaint["model"].rstrip("/").rpartition("/")[2]
+    baseline = inpaint["baseline"]
+    if model == baseline:
+        model, baseline = f"{model} ({MODEL})", f"{baseline} ({BASELINE})"
+    return {MODEL: model, BASELINE: baseline}
+
+
 def in_order(methods: Iterable[str]) -> list[str]:
     """Each method once: model, baseline, the contenders as they come, then the auxiliary runs."""
     known = dict.fromkeys(methods)

@@ -7,7 +7,7 @@ alike, and counting them as independent would make every interval too narrow.
 import math
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
 LEVEL = 0.95
 # The span of n values holds their true median with a probability of 1 − 2¹⁻ⁿ only, and resampling
@@ -23,29 +23,45 @@ def bootstrap_means(
 
     ``values`` is float, results×quantities, NaN where a result has no value; ``images`` names
     the photograph of each result. Differences of two methods in one column give a paired
-    interval. Photographs are drawn with replacement, each with all its results, and the
-    percentiles are those of the expanded percentile interval (Hesterberg 2015, "What teachers
-    should know about the bootstrap"), which corrects for few photographs.
+    interval. Photographs are drawn with replacement, each with all its results.
 
-    Returns the lower and the upper ends, one a quantity, NaN for a quantity with values from
-    fewer than ``MIN_IMAGES`` photographs.
+    Returns the lower and the upper ends, one for each quantity, NaN for a quantity with values
+    from fewer than ``MIN_IMAGES`` photographs.
+    """
+    means, photographs = resampled_means(values, images, resamples, seed)
+    return ends(means, photographs)
+
+
+def resampled_means(
+    values: np.ndarray, images: np.ndarray, resamples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The means of every resample, resamples×quantities, and of how many photographs each is.
+
+    Arguments are those of :func:`bootstrap_means`. All quantities see the same draws, and a
+    quantity's draws depend on no other quantity. Means are NaN where a resample drew no value.
     """
     names, photograph = np.unique(images, return_inverse=True)
     known = ~np.isnan(values)
     sums = _sum_by(photograph, len(names), np.where(known, values, 0.0))
     counts = _sum_by(photograph, len(names), known.astype(np.float64))
-    low, high = (np.full(values.shape[1], np.nan) for _ in range(2))
     photographs = (counts > 0).sum(axis=0)
     if not (photographs >= MIN_IMAGES).any():
-        return low, high
+        return np.full((resamples, values.shape[1]), np.nan), photographs
+    return _draw(sums, counts, resamples, np.random.default_rng(seed)), photographs
 
-    means = _resampled_means(sums, counts, resamples, np.random.default_rng(seed))
+
+def ends(means: np.ndarray, photographs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of 95% intervals from the means of resamples, as :func:`bootstrap_means` gives them.
+
+    The percentiles are those of the expanded percentile interval (Hesterberg 2015, "What teachers
+    should know about the bootstrap"), which corrects for few photographs.
+    """
+    low, high = (np.full(means.shape[1], np.nan) for _ in range(2))
     for quantity, count in enumerate(photographs):
         if count >= MIN_IMAGES:
             stretched = math.sqrt(count / (count - 1)) * special.stdtrit(count - 1, (1 - LEVEL) / 2)
             tail = special.ndtr(stretched)
-            ends = np.nanquantile(means[:, quantity], [tail, 1 - tail])
-            low[quantity], high[quantity] = ends
+            low[quantity], high[quantity] = np.nanquantile(means[:, quantity], [tail, 1 - tail])
     return low, high
 
 
@@ -55,7 +71,7 @@ def _sum_by(group: np.ndarray, groups: int, values: np.ndarray) -> np.ndarray:
     return total
 
 
-def _resampled_means(
+def _draw(
     sums: np.ndarray, counts: np.ndarray, resamples: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Means of every resample, resamples×quantities; NaN where a resample drew no value."""
@@ -73,9 +89,5 @@ def _resampled_means(
 
 def binomial(successes: int, trials: int) -> tuple[float, float]:
     """95% interval of a share (Wilson 1927, "Probable inference, the law of succession")."""
-    z = special.ndtri((1 + LEVEL) / 2)
-    share = successes / trials
-    centre = share + z**2 / (2 * trials)
-    reach = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    whole = 1 + z**2 / trials
-    return (centre - reach) / whole, (centre + reach) / whole
+    interval = stats.binomtest(successes, trials).proportion_ci(LEVEL, "wilson")
+    return interval.low, interval.high
