@@ -3,95 +3,106 @@
     python stages/plot.py          (or: dvc repro plot)
 
 Reads the manifests under data/ with their files, what people said (data/ratings.csv and
-data/ratings/*.csv), metrics/scores.csv, metrics/by_hole.json and metrics/quality.json; writes
+data/ratings/*.csv), metrics/scores.csv, by_hole.json, quality.json and ranking.json; writes
 
-    metrics/figures/*.png            distributions, by hole size, gain, examples, ratings
+    metrics/figures/*.png, *.pdf     ranking, distributions, by hole size, gain, examples, ratings
+    metrics/cost.png, cost.pdf       quality against the time that each method takes
     metrics/histograms/*.csv         SSIM and PSNR in bins, for `dvc plots show` and `diff`
     metrics/review/index.html        the page to look at results and to rate them; open it from disk
+
+A figure that would show nothing, as one by hole size where all holes are alike, is left out.
 """
 
 import json
-import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from wizard import images, opinions, params, records
+from wizard import images, names, opinions, params, records
 from wizard.console import progress, stage
 from wizard.report import histograms, pictures, review, scores
 
 DATA, METRICS = Path("data"), Path("metrics")
-MADE_ONCE = ("baseline", "roundtrip")
 LABELS = {"title": "Title", "author": "By", "licence": "Licence", "source_name": "File"}
 
 
 class Album:
-    """The files that belong to some results, found by the rows of the manifests."""
+    """The files that belong to some holes, found by the rows of the manifests.
 
-    def __init__(
-        self,
-        results: list[dict],
-        photographs: Iterable[dict],
-        holes: Iterable[dict],
-        fills: Iterable[dict],
-    ):
-        of, ids = {row["image"] for row in results}, {row["id"] for row in results}
-        self.photographs = {row["id"]: row for row in photographs if row["id"] in of}
-        self.holes = {row["id"]: row for row in holes if row["id"] in ids}
-        self.fills = {
-            (row["id"], row["run"], row["sample"]): row for row in fills if row["id"] in ids
-        }
+    ``truth`` says whether the original is what the hole should show.
+    """
 
-    def fill(self, row: dict, run: str) -> dict | None:
-        """The row of inpainted.jsonl for one run; a run made once stands beside every sample."""
-        return self.fills.get((row["id"], run, 0 if run in MADE_ONCE else row["sample"]))
+    def __init__(self, holes: set[str], truth: bool):
+        self.truth = truth
+        self.holes = {row["id"]: row for row in manifest("masks") if row["id"] in holes}
+        of = {row["image"] for row in self.holes.values()}
+        self.photographs = {row["id"]: row for row in manifest("images") if row["id"] in of}
+        self.made: dict[tuple[str, str], dict[int, dict]] = {}
+        for row in manifest("inpainted"):
+            if row["id"] in holes:
+                self.made.setdefault((row["id"], row["run"]), {})[row["sample"]] = row
 
-    def reason(self, row: dict) -> str | None:
-        """Why there is no result: what the mask's row or that of one of the fills says."""
-        made = [self.holes[row["id"]], *(self.fill(row, run) for run in scores.RUNS)]
-        return next((one["error"] for one in made if one and "error" in one), None)
+    def photograph(self, hole: str) -> dict:
+        return self.photographs[self.holes[hole]["image"]]
 
-    def views(self, row: dict) -> dict[str, np.ndarray]:
-        """Everything there is to see of one result: original, masked, each run, error map."""
-        original = images.load(DATA / self.photographs[row["image"]]["file"])
-        mask = images.load_mask(DATA / self.holes[row["id"]]["file"])
-        views = {"original": original, "masked": pictures.masked(original, mask)}
-        for run in scores.RUNS:
-            fill = self.fill(row, run)
-            if fill and fill["status"] == records.OK:
-                views[run] = images.load(DATA / fill["file"])
-        if "ssim" in row:
-            return views | {"error": pictures.error_map(original, views["model"])}
-        views.pop("roundtrip", None)  # without a truth there is no ceiling, nor an error
+    def error(self, hole: str) -> str | None:
+        """Why there is no mask, or no result of some method."""
+        made = (row for (one, _), rows in self.made.items() if one == hole for row in rows.values())
+        return next((row["error"] for row in (self.holes[hole], *made) if "error" in row), None)
+
+    def views(self, hole: str, methods: list[str]) -> dict[str, list[np.ndarray | None]]:
+        """What there is to see of one hole, no larger than the page needs it: name → its pictures,
+        one per sample, None for one that failed.
+        """
+        original = self._open(self.photograph(hole))
+        if self.holes[hole]["status"] != records.OK:
+            return {"original": [original]}
+        mask = pictures.reduced(images.load_mask(DATA / self.holes[hole]["file"]), review.SIDE)
+        views = {"original": [original], "masked": [pictures.masked(original, mask)]}
+        for method in methods:
+            rows = self.made.get((hole, method), {})
+            made = [self._open(rows.get(sample)) for sample in range(max(rows, default=-1) + 1)]
+            if any(one is not None for one in made):
+                views[method] = made
+        if self.truth and names.MODEL in views:
+            views["error"] = [
+                None if one is None else pictures.error_map(original, one)
+                for one in views[names.MODEL]
+            ]
         return views
+
+    def _open(self, row: dict | None) -> np.ndarray | None:
+        if row is None or row["status"] != records.OK:
+            return None
+        return pictures.reduced(images.load(DATA / row["file"]), review.SIDE)
 
 
 def main(params_path: Path) -> None:
     everything = params.load(params_path)
     settings = everything.plot
-    rows = scores.wide(scores.read(METRICS / "scores.csv"))
+    rows = scores.read(METRICS / "scores.csv")
     good = [row for row in rows if row["status"] == records.OK]
-    headline = scores.headline(good)
     chosen = review.choose(rows, settings.review_images, settings.seed)
     shown = examples(good)
-    album = Album(
-        [row for _, row in chosen] + list(shown.values()),
-        *(records.read(DATA / f"{name}.jsonl") for name in ("images", "masks", "inpainted")),
-    )
-    draw_figures(good, shown, album, settings.dpi)
+    album = Album({hole for _, hole in chosen} | shown.keys(), "ssim" in scores.columns(good))
+    called = names.called(everything.inpaint.model_dump())
+    labels = {name: called.get(name, names.label(name)) for name in scores.methods(rows)}
+    draw_figures(good, shown, album, labels, settings.dpi)
 
     folder = records.Folder(METRICS / "histograms")
+    own = [row for row in good if row["method"] == names.MODEL]
     for name, width in histograms.WIDTHS.items():
-        values = [row[name] for row in good if row.get(name) is not None]
+        values = [row[name] for row in own if row.get(name) is not None]
         folder.publish(f"{name}.csv", histograms.histogram(values, width))
     folder.sweep()
 
     page = review.page(
-        progress(exhibits(chosen, album), len(chosen), "review", unit="result"),
+        progress(exhibits(chosen, rows, album, list(labels)), len(chosen), "review", unit="hole"),
         len(chosen),
+        labels,
         scores.columns(good),
-        headline,
+        scores.headline(good),
         everything.model_dump(include={"fetch", "mask", "inpaint", "evaluate", "plot"}),
         read_json("quality"),
         settings.seed,
@@ -101,49 +112,112 @@ def main(params_path: Path) -> None:
     folder.sweep()
 
 
-def draw_figures(good: list[dict], shown: dict[str, dict], album: Album, dpi: int) -> None:
+def draw_figures(
+    good: list[dict], shown: dict[str, str], album: Album, labels: dict[str, str], dpi: int
+) -> None:
+    """Publish every figure that has something to show, as PNG and as PDF."""
     from wizard.report import figures  # Matplotlib, too slow for --help
 
     answers = opinions.read(opinions.find(DATA))
-    bins = read_json("by_hole")
+    bins, ranked = read_json("by_hole"), read_json("ranking")["all"]
+    compared = [method for method in labels if method not in names.AUXILIARY]
+    sheet = [
+        {"title": title} | {name: own[0] for name, own in album.views(hole, compared).items()}
+        for hole, title in shown.items()
+    ]
     drawn = {
-        "distributions": figures.distributions(good, bins["all"], dpi),
-        "hole_fraction": figures.hole_fraction(good, dpi),
-        "by_hole": figures.by_hole(bins, dpi),
-        "gains": figures.gains(bins, dpi),
-        "comparison": figures.comparison(
-            [{"title": title} | album.views(row) for title, row in shown.items()], dpi
-        ),
-        "ratings": figures.ratings(answers, good, dpi),
+        "ranking": figures.ranking(ranked, labels),
+        "distributions": figures.distributions(good, bins["all"], labels),
+        "hole_fraction": figures.hole_fraction(good, labels),
+        "by_hole": figures.by_hole(bins, labels),
+        "gains": figures.gains(bins, labels),
+        "comparison": figures.comparison(sheet, labels),
+        "ratings": figures.ratings(answers, good, labels),
     }
     folder = records.Folder(METRICS / "figures")
-    for name, png in drawn.items():
-        if png:
-            folder.publish(f"{name}.png", png)
+    for name, figure in drawn.items():
+        if figure is not None:
+            folder.publish(f"{name}.png", figures.encode(figure, "png", dpi))
+            folder.publish(f"{name}.pdf", figures.encode(figure, "pdf", dpi))
     folder.sweep()
+    draw_cost(ranked, labels, dpi)
 
 
-def examples(good: list[dict]) -> dict[str, dict]:
-    """The worst, the median and the best result by the headline metric, as far as they differ."""
+def draw_cost(ranked: dict, labels: dict[str, str], dpi: int) -> None:
+    """Quality against the seconds that the last run measured; these differ from run to run, so
+    that the figure is in no file that git or DVC keeps.
+    """
+    from wizard.report import figures
+
+    path = METRICS / "speed.json"
+    speed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    costs = {method: cost for method, cost in speed.items() if isinstance(cost, dict)}
+    seconds = {method: cost.get("seconds_per_image") for method, cost in costs.items()}
+    figure = figures.cost(ranked, seconds, labels)
+    for kind in ("png", "pdf"):
+        path = METRICS / f"cost.{kind}"
+        if figure is None:
+            path.unlink(missing_ok=True)
+        else:
+            records.write_atomic(path, figures.encode(figure, kind, dpi))
+
+
+def examples(good: list[dict]) -> dict[str, str]:
+    """Holes for the sheet of examples, each with its title: the worst, the median and the best
+    result by the headline metric, or the first three where they are few.
+    """
     name = scores.headline(good)
+    metric = names.metric(name)
     ranked = scores.badness(good, name)
-    places = {len(ranked) // 2: "Median", len(ranked) - 1: "Best", 0: "Worst"}
-    label = textwrap.fill(scores.metric(name).label, 24)
-    return {
-        f"{place}\n{label} {ranked[index][name]:.3f}": ranked[index]
-        for index, place in sorted(places.items())
-    }
+    middle, last = len(ranked) // 2, len(ranked) - 1
+    places = {0: "Worst", middle: "Median", last: "Best"}
+    if len(ranked) <= review.FEW:
+        places = dict.fromkeys(range(min(3, len(ranked))), "")
+    titles = {}
+    for place, word in sorted(places.items()):
+        own = [row for row in good if row["id"] == ranked[place] and row["method"] == names.MODEL]
+        value = scores.value(own, name)
+        titles[ranked[place]] = f"{word}\n{metric.label} {value:.{metric.digits}f}".strip()
+    return titles
 
 
-def exhibits(chosen: list[tuple[str, dict]], album: Album) -> Iterator[dict]:
-    """What the review page shows of each result, loaded in its turn."""
-    for reason, row in chosen:
-        photo = album.photographs.get(row["image"], {})
-        facts = {label: photo[key] for key, label in LABELS.items() if photo.get(key)}
-        views = album.views(row) if row["status"] == records.OK else {}
-        if not views:
-            facts["Failed"] = album.reason(row) or "it could not be scored; see the evaluate stage"
-        yield {"row": row, "reason": reason, "facts": facts, "views": views}
+def exhibits(
+    chosen: list[tuple[str, str]], rows: list[dict], album: Album, methods: list[str]
+) -> Iterator[dict]:
+    """What the review page shows of each hole, loaded in its turn."""
+    of_hole: dict[str, list[dict]] = {hole: [] for _, hole in chosen}
+    for row in rows:
+        if row["id"] in of_hole:
+            of_hole[row["id"]].append(row)
+    for reason, hole in chosen:
+        photo, own = album.photograph(hole), of_hole[hole]
+        lost = reason == "failed"
+        unscored = "it could not be scored; see the evaluate stage" if lost else None
+        yield {
+            "id": hole,
+            "reason": reason,
+            "status": records.FAILED if lost else records.OK,
+            "error": album.error(hole) or unscored,
+            "hole_fraction": own[0].get("hole_fraction"),
+            "prompt": photo.get("prompt") or "",
+            "facts": {label: photo[key] for key, label in LABELS.items() if photo.get(key)},
+            "views": album.views(hole, methods),
+            "scores": {method: by_sample(own, method) for method in methods},
+        }
+
+
+def by_sample(rows: list[dict], method: str) -> list[dict[str, float | None]]:
+    """The values of one method's results of one hole, one dictionary per sample."""
+    own = {row["sample"]: row for row in rows if row["method"] == method}
+    left_out = {*scores.KEYS, "hole_fraction"}
+    return [
+        {name: value for name, value in own.get(sample, {}).items() if name not in left_out}
+        for sample in range(max(own, default=-1) + 1)
+    ]
+
+
+def manifest(name: str) -> records.Rows:
+    return records.read(DATA / f"{name}.jsonl")
 
 
 def read_json(name: str) -> dict:

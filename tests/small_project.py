@@ -10,8 +10,8 @@ import numpy as np
 from skimage import data
 from skimage.filters import gaussian
 
-from wizard import images, metrics, records
-from wizard.metrics import summary
+from wizard import images, metrics, names, records
+from wizard.metrics import ranking, summary
 
 SIZE = 64
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -19,10 +19,10 @@ TITLE = "</script><script>alert('title')</script><!--"
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 
-def build(folder: Path, per_photo: int = 3) -> Path:
+def build(folder: Path, per_photo: int = 3, samples: int = 1) -> Path:
     """Write data/, metrics/ and params.yaml as the stages before plot leave them.
 
-    Two photographs; their last hole has no fill: it failed.
+    Two photographs; their last hole has no result: it failed.
     """
     shutil.copyfile(PARAMS, folder / "params.yaml")
     photographs, holes, fills, table = [], [], [], []
@@ -36,16 +36,17 @@ def build(folder: Path, per_photo: int = 3) -> Path:
             mask[8 + 4 * k : 40 + 6 * k, 10 : 30 + 8 * k] = True
             about = {"id": hole, "image": name, "mask": k}
             holes.append(save(folder, f"masks/{hole}.png", mask, **about))
-            facts = {"sample": 0, "hole_fraction": round(mask.mean(), 6), "status": "ok"}
-            for run, sigma in (("model", 1 + k), ("baseline", 5), ("roundtrip", 0.5)):
+            facts = {"hole_fraction": round(mask.mean(), 6), "status": "ok"}
+            made = [("model", sample, 1 + k + sample) for sample in range(samples)]
+            for run, sample, sigma in (*made, ("baseline", 0, 5), ("roundtrip", 0, 0.5)):
                 blurred = gaussian(original, sigma, channel_axis=2, preserve_range=True)
                 fill = images.composite(original, np.rint(blurred).astype(np.uint8), mask)
-                file = f"inpainted/{run}/{hole}.png"
-                fills.append(save(folder, file, fill, run=run, sample=0, **about))
-                table.append(about | {"method": run} | facts)
+                file = f"inpainted/{run}/{names.result(hole, sample)}.png"
+                fills.append(save(folder, file, fill, run=run, sample=sample, **about))
+                table.append(about | {"method": run, "sample": sample} | facts)
                 table[-1] |= metrics.score(original, fill, mask, 8)
     fills[-1] |= {"status": "failed", "error": f"out of memory at {HOSTILE}"}
-    for row in table[-3:]:
+    for row in table[-2 - samples :]:
         for key in row.keys() - summary.FACTS:
             del row[key]
         row["status"] = "failed"
@@ -68,10 +69,12 @@ def write_numbers(folder: Path, table: list[dict]) -> None:
     good = records.usable(table)
     quality = summary.quality(good, len(table) - len(good), 0.78, resamples=50, seed=0)
     bins = summary.by_hole(good, 0.2, resamples=50, seed=0)
+    ranked = ranking.rank(good, {}, 0.2, resamples=50, seed=0)
     files = {
         "metrics/scores.csv": text.getvalue(),
         "metrics/quality.json": json.dumps(quality),
         "metrics/by_hole.json": json.dumps(bins),
+        "metrics/ranking.json": json.dumps(ranked),
         "data/ratings.csv": "rater,id,run,criterion,value,note\n",
     }
     for name, content in files.items():

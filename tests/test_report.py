@@ -14,10 +14,12 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 import plot
-from wizard import records
+from wizard import names, records
 from wizard.metrics import summary
 from wizard.metrics.learned import OF_A_RESULT as LEARNED
 from wizard.report import histograms, pictures, review, scores, sheets
+
+KINDS = ("png", "pdf")
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +44,33 @@ def island(folder):
 
 def rows(values, column="ssim"):
     return [
-        {"id": f"p{index:03d}", "sample": 0, "status": "ok", column: value}
+        {"id": f"p{index:03d}", "method": "model", "sample": 0, "status": "ok", column: value}
         for index, value in enumerate(values)
     ]
 
 
-def test_plot_writes_every_figure_under_its_fixed_name(project):
+def test_plot_writes_its_figures_under_fixed_names(project):
+    """Of five results: no histogram and no cloud of points, which they are too few for."""
     names = {
-        f"{name}.png"
-        for name in ("distributions", "hole_fraction", "by_hole", "gains", "comparison")
+        f"{name}.{kind}" for name in ("ranking", "by_hole", "gains", "comparison") for kind in KINDS
     }
     assert set(outputs(project)) == names | {"ssim.csv", "psnr.csv", "index.html"}
     for name in names:
-        with Image.open(project / "metrics/figures" / name) as figure:
+        path = project / "metrics/figures" / name
+        if path.suffix == ".pdf":
+            assert path.read_bytes().startswith(b"%PDF")
+            continue
+        with Image.open(path) as figure:
             pixels = np.asarray(figure.convert("L"))
             assert figure.info.get("Software") is None
         assert pixels.shape[1] > 1000 and pixels.std() > 5
+
+
+def test_a_dozen_results_have_distributions_and_a_cloud_of_points(tmp_path, monkeypatch):
+    small_project.build(tmp_path, per_photo=7)
+    monkeypatch.chdir(tmp_path)
+    plot.main(tmp_path / "params.yaml")
+    assert {"distributions.png", "hole_fraction.png"} < outputs(tmp_path).keys()
 
 
 def test_same_inputs_give_the_same_bytes(project, monkeypatch):
@@ -67,15 +80,19 @@ def test_same_inputs_give_the_same_bytes(project, monkeypatch):
     assert outputs(project) == before
 
 
-def test_ratings_get_a_figure_once_there_are_any(tmp_path, monkeypatch):
+@pytest.mark.parametrize("rated", [4, 5])
+def test_ratings_get_a_figure_from_ten_rated_results_on(tmp_path, monkeypatch, rated):
     small_project.build(tmp_path)
-    with open(tmp_path / "data/ratings.csv", "a") as file:
-        for k, value in enumerate("245"):
+    (tmp_path / "data/ratings").mkdir()
+    holes = [f"{name}_mask{k:03d}" for name in ("astronaut", "helmet") for k in range(3)]
+    with open(tmp_path / "data/ratings/ann.csv", "w") as file:
+        file.write("rater,id,sample,run,against,criterion,value,note\n")
+        for k, hole in enumerate(holes[:rated]):
             for run in ("model", "baseline"):
-                file.write(f"ann,astronaut_mask{k:03d},{run},seamlessness,{value},\n")
+                file.write(f"ann,{hole},0,{run},,seamlessness,{1 + k},\n")
     monkeypatch.chdir(tmp_path)
     plot.main(tmp_path / "params.yaml")
-    assert "ratings.png" in outputs(tmp_path)
+    assert ("ratings.png" in outputs(tmp_path)) == (2 * rated >= 10)
 
 
 def test_without_a_reference_the_other_metrics_are_shown(tmp_path, monkeypatch):
@@ -87,7 +104,7 @@ def test_without_a_reference_the_other_metrics_are_shown(tmp_path, monkeypatch):
     lines += [
         ",".join([*(row[key] for key in keys), "1.5" if row["status"] == "ok" else ""])
         for row in table
-        if row["method"] == "model"
+        if row["method"] != "roundtrip"
     ]
     path.write_text("\n".join(lines) + "\n")
     means = {"count": 5, "images": 2, "edge_step": {"mean": 1.5}}
@@ -97,71 +114,118 @@ def test_without_a_reference_the_other_metrics_are_shown(tmp_path, monkeypatch):
     data = island(tmp_path)
     assert data["headline"] == "edge_step"
     assert {"original", "model", "baseline"} < set(data["results"][0]["views"])
-    assert not any({"error", "roundtrip"} & set(one["views"]) for one in data["results"])
+    assert not any("error" in one["views"] for one in data["results"])
     made = outputs(tmp_path)
     assert made["ssim.csv"] == b"from,to,count,share\n" and "gains.png" not in made
 
 
 @pytest.fixture
-def figures(monkeypatch):
-    """The figures' module, whose figures stay Matplotlib's instead of becoming PNG."""
+def figures():
+    """The figures' module."""
     from wizard.report import figures
 
-    monkeypatch.setattr(figures, "_png", lambda figure, dpi: figure)
     return figures
 
 
-def measured(photographs):
-    """Rows and by_hole.json of one result a photograph, the model ahead by 0.1."""
+def measured(photographs, holes=1):
+    """Rows and by_hole.json of some results of each photograph, the model ahead by 0.1."""
     table = [
-        {"id": f"p{k}_mask000", "image": f"p{k}", "mask": 0, "method": method, "sample": 0}
+        {"id": f"p{k}_mask{hole}", "image": f"p{k}", "mask": hole, "method": method, "sample": 0}
         | {"hole_fraction": 0.3, "status": "ok", "ssim": first + step * k}
         for k in range(photographs)
+        for hole in range(holes)
         for method, first, step in (("model", 0.5, 0.01), ("baseline", 0.4, 0.012))
     ]
-    return scores.wide(table), summary.by_hole(table, 0.2, resamples=200, seed=0)
+    return table, summary.by_hole(table, 0.2, resamples=200, seed=0)
 
 
-def test_means_are_drawn_with_their_intervals_from_six_photographs_on(figures):
-    for photographs, words in ((6, "95% intervals over photographs"), (5, "No 95% intervals")):
-        table, bins = measured(photographs)
-        figure = figures.distributions(table, bins["all"], 72)
-        axis = figure.axes[0]
-        labels = [text.get_text() for text in axis.get_legend().get_texts()]
-        means = [bins["all"][name] for name in ("ssim", "baseline_ssim")]
-        bands = [band for band in axis.patches if isinstance(band, Rectangle)]
-        ends = [(mean["low"], mean["high"]) for mean in means if "low" in mean]
-        assert len(ends) == (2 if photographs == 6 else 0)
-        assert [(one.get_x(), one.get_x() + one.get_width()) for one in bands] == [
-            pytest.approx(end) for end in ends
-        ]
-        assert labels[0].startswith(f"Model mean {means[0]['mean']:.3f}")
-        assert ("[" in labels[0]) == (photographs == 6)
-        assert f"{photographs} results of {photographs} photographs" in axis.get_title()
-        assert words in figure.get_supxlabel()
+LABELS = {"model": "face-tiny", "baseline": "telea"}
 
 
-def test_gains_are_drawn_with_their_paired_intervals(figures):
+@pytest.mark.parametrize("photographs", [3, 12])
+def test_means_are_drawn_with_their_intervals_where_there_are_photographs_enough(
+    figures, photographs
+):
+    table, bins = measured(photographs, holes=12 // photographs)
+    figure = figures.distributions(table, bins["all"], LABELS)
+    axis = figure.axes[0]
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    means = [bins["all"][name] for name in ("ssim", "baseline_ssim")]
+    bands = [band for band in axis.patches if isinstance(band, Rectangle)]
+    ends = [(mean["low"], mean["high"]) for mean in means if "low" in mean]
+    assert len(ends) == (2 if photographs == 12 else 0)
+    assert [(one.get_x(), one.get_x() + one.get_width()) for one in bands] == [
+        pytest.approx(end) for end in ends
+    ]
+    assert labels[0].startswith(f"face-tiny mean {means[0]['mean']:.3f}")
+    assert ("[" in labels[0]) == (photographs == 12)
+    assert f"12 results of {photographs} photographs" in axis.get_title()
+    words = "95% intervals over photographs" if ends else "No 95% intervals"
+    assert words in figure.get_supxlabel()
+
+
+def test_gains_are_drawn_with_their_paired_intervals_and_no_bin_twice(figures):
     _, bins = measured(8)
-    axis = figures.gains(bins, 72).axes[0]
+    axis = figures.gains(bins, LABELS).axes[0]
     (points,) = axis.containers
-    assert points.lines[0].get_ydata()[0] == bins["all"]["gain_ssim"]["mean"]
+    assert points.lines[0].get_ydata() == [bins["all"]["gain_ssim"]["mean"]]
     low, high = points.lines[2][0].get_segments()[0][:, 1]
     assert (low, high) == pytest.approx([bins["all"]["gain_ssim"][end] for end in ("low", "high")])
-    ticks = [tick.get_text() for tick in axis.get_xticklabels()]
-    assert ticks == ["All\nN = 8\n(8 photos)", "20–40\nN = 8\n(8 photos)"]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["All\nN = 8\n(8 photos)"]
 
 
-def test_without_a_baseline_there_is_no_figure_of_gains(figures):
-    assert figures.gains({"all": {"count": 1, "images": 1, "edge_step": {"mean": 1}}}, 72) is None
+def test_figures_that_would_show_nothing_are_left_out(figures):
+    blind = {"all": {"count": 1, "images": 1, "edge_step": {"mean": 1}}}
+    assert figures.gains(blind, LABELS) is None
+    table, bins = measured(12)
+    assert figures.by_hole(bins, LABELS) is None  # a single bin
+    assert figures.hole_fraction(table, LABELS) is None  # a single size of hole
+    assert figures.distributions(table[:22], bins["all"], LABELS) is None  # eleven results
+    assert figures.ranking({"metrics": {"ssim": {"model": {"mean": 1}}}}, LABELS) is None
+    assert figures.cost({"metrics": {}}, {}, LABELS) is None
+
+
+def test_the_ranking_has_the_best_on_top_with_its_range_of_ranks(figures):
+    labels = LABELS | {"mean": "mean"}
+    ssim = {
+        "model": {"mean": 0.8, "low": 0.7, "high": 0.9, "rank": 2, "rank_low": 1, "rank_high": 2},
+        "baseline": {"mean": 0.85, "rank": 1},
+        "mean": {"mean": 0.2, "rank": 3},
+    }
+    figure = figures.ranking({"holes": 9, "images": 3, "metrics": {"ssim": ssim}}, labels)
+    axis = figure.axes[0]
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["mean", "face-tiny", "telea"]
+    assert [text.get_text() for text in axis.texts] == ["3", "1–2", "1", "rank"]
+    assert "9 holes of 3 photographs" in figure.get_supxlabel()
+
+
+def test_the_front_holds_what_no_other_beats_in_both(figures):
+    points = {"slow": (9, 1), "quick": (1, 5), "worse": (2, 6), "middle": (3, 3), "same": (4, 3)}
+    assert figures.pareto(points) == ["quick", "middle", "slow"]
+    means = {name: {"mean": -loss} for name, (_, loss) in points.items()}
+    figure = figures.cost(
+        {"metrics": {"ssim": means}},
+        {name: seconds for name, (seconds, _) in points.items()},
+        {name: name for name in points},
+    )
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[1:] == ["slow *", "quick *", "worse", "middle *", "same"]
+
+
+def test_ten_contenders_look_different(figures):
+    labels = LABELS | {f"steps{k}": f"steps{k}" for k in range(10)}
+    assert len({figures.look(method, labels) for method in labels}) == 12
 
 
 def test_the_sheet_has_no_column_for_what_no_example_has(figures):
     view = np.zeros((8, 8, 3), np.uint8)
     example = dict.fromkeys(("original", "masked", "model", "baseline"), view) | {"title": "Worst"}
-    titles = [axis.get_title() for axis in figures.comparison([example], 72).axes]
-    assert titles == ["Original", "Masked", "Model", "Baseline"]
-    sheet = figures.comparison([example, example | {"error": view}], 72)
+    titles = [axis.get_title() for axis in figures.comparison([example], LABELS).axes]
+    assert titles == ["Original", "Masked", "face-tiny", "telea"]
+    wide = np.zeros((8, 24, 3), np.uint8)
+    sheet = figures.comparison(
+        [example, dict.fromkeys(example, wide) | {"title": "", "error": wide}], LABELS
+    )
     assert "Difference" in [axis.get_title() for axis in sheet.axes]
     assert "levels of 255" in sheet.axes[-1].get_ylabel()
 
@@ -184,55 +248,69 @@ def test_a_cell_that_is_no_number_is_named(tmp_path):
 
 @pytest.mark.parametrize("learned", LEARNED)
 def test_every_learned_metric_has_a_name_and_a_direction(learned):
-    metric = scores.metric(f"baseline_learned_{learned}")
-    assert metric.label.startswith("Baseline: ") and metric.direction in ("higher", "lower")
+    assert names.metric(f"learned_{learned}").direction in ("higher", "lower")
 
 
-def test_worst_first_follows_the_direction_of_the_metric():
-    assert [r["ssim"] for r in scores.badness(rows([0.9, 0.1, 0.5]), "ssim")] == [0.1, 0.5, 0.9]
-    worst = scores.badness(rows([1, 30, 5], "hole_mae"), "hole_mae")
-    assert [r["hole_mae"] for r in worst] == [30, 5, 1]
-    worst = scores.badness(rows([1.1, 0.2, 3], "hole_sharpness"), "hole_sharpness")
-    assert [r["hole_sharpness"] for r in worst] == [3, 0.2, 1.1]
-    worst = scores.badness(rows([-8.7, 0.5, 3], "edge_step"), "edge_step")
-    assert [r["edge_step"] for r in worst] == [-8.7, 3, 0.5]
+@pytest.mark.parametrize(
+    ("column", "values", "worst"),
+    [
+        ("ssim", [0.9, 0.1, 0.5], [1, 2, 0]),
+        ("hole_mae", [1, 30, 5], [1, 2, 0]),
+        ("hole_sharpness", [1.1, 0.2, 3], [2, 1, 0]),
+        ("edge_step", [-8.7, 0.1, 4], [0, 2, 1]),
+    ],
+)
+def test_worst_first_follows_the_direction_of_the_metric(column, values, worst):
+    assert scores.badness(rows(values, column), column) == [f"p{index:03d}" for index in worst]
+
+
+def test_a_hole_counts_by_the_mean_of_its_samples():
+    table = rows([0.5, 0.6]) + [row | {"sample": 1} for row in rows([0.9, 0.6])]
+    assert scores.badness(table, "ssim") == ["p001", "p000"]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.integers(1, 40), st.integers(0, 5))
 def test_choice_is_bounded_has_no_doubles_and_keeps_worst_and_best(values, count, seed):
     table = rows(values)
     chosen = review.choose(table, count, seed)
-    names = [row["id"] for _, row in chosen]
-    assert len(names) == len(set(names)) == min(count, len(values))
-    picked = [row["ssim"] for _, row in chosen]
+    ids = [hole for _, hole in chosen]
+    assert len(ids) == len(set(ids)) == min(count, len(values))
+    value = {row["id"]: row["ssim"] for row in table}
+    picked = [value[hole] for hole in ids]
     assert min(values) in picked
     if count >= 4:
         assert max(values) in picked
 
 
 def test_choice_shows_failed_results_beside_the_scored():
-    table = rows(np.linspace(0, 1, 100)) + [{"id": "x", "status": "failed", "sample": 0}]
+    table = rows(np.linspace(0, 1, 100))
+    table.append({"id": "x", "method": "model", "status": "failed", "sample": 0})
     reasons = [reason for reason, _ in review.choose(table, 40, 0)]
     assert reasons.count("failed") == 1 and len(reasons) == 40
     assert {"worst", "median", "best", "random"} < set(reasons)
     assert review.choose(table, 40, 0) != review.choose(table, 40, 1)
 
 
+def test_of_a_dozen_none_needs_a_reason():
+    assert {reason for reason, _ in review.choose(rows(np.arange(12)), 60, 0)} == {""}
+    assert "worst" in {reason for reason, _ in review.choose(rows(np.arange(13)), 60, 0)}
+
+
 def test_embedded_pictures_keep_the_budget_and_share_one_size():
     rng = np.random.default_rng(0)
-    noise = {name: rng.integers(0, 256, (700, 700, 3), dtype=np.uint8) for name in "ab"}
+    noise = {name: [rng.integers(0, 256, (700, 400, 3), dtype=np.uint8), None] for name in "ab"}
     small = review.embed(noise, 60_000)
-    assert sum(len(url) for url in small.values()) * 3 / 4 < 60_100
+    assert sum(len(url) for url, _ in small.values()) * 3 / 4 < 60_100
     large = review.embed(noise, 10_000_000)
-    assert len(large["a"]) > len(small["a"])
+    assert len(large["a"][0]) > len(small["a"][0]) and large["a"][1] is None
 
 
 def test_a_page_of_four_hundred_photographs_stays_below_15_mb():
     rng = np.random.default_rng(0)
-    noise = {name: rng.integers(0, 256, (96, 96, 3), dtype=np.uint8) for name in "abcde"}
+    noise = {name: [rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)] for name in "abcde"}
     count = 400
     encoded = review.embed(noise, review.PICTURE_BYTES // count)
-    assert count * sum(map(len, encoded.values())) < 15_000_000
+    assert count * sum(len(url) for (url,) in encoded.values()) < 15_000_000
 
 
 def test_text_of_others_cannot_leave_the_data_island(project):
@@ -249,10 +327,30 @@ def test_the_page_names_no_address(project):
     assert "default-src 'none'" in html
 
 
-def test_failed_results_are_on_the_page_with_their_reason(project):
-    failed = [one for one in island(project)["results"] if one["status"] == "failed"]
-    assert [one["id"] for one in failed] == ["helmet_mask002"]
-    assert failed[0]["views"] == {}
+def test_failed_results_are_on_the_page_with_their_reason_and_photograph(project):
+    (failed,) = [one for one in island(project)["results"] if one["status"] == "failed"]
+    assert failed["id"] == "helmet_mask002" and small_project.HOSTILE in failed["error"]
+    assert failed["views"].keys() >= {"original", "masked", "model"}
+
+
+def test_a_hole_has_the_pictures_and_the_values_of_all_its_samples(tmp_path, monkeypatch):
+    small_project.build(tmp_path, samples=2)
+    monkeypatch.chdir(tmp_path)
+    plot.main(tmp_path / "params.yaml")
+    one = island(tmp_path)["results"][0]
+    first, second = one["views"]["model"]
+    assert first != second and len(one["views"]["error"]) == 2
+    assert len(one["views"]["baseline"]) == len(one["scores"]["baseline"]) == 1
+    assert one["scores"]["model"][0]["ssim"] > one["scores"]["model"][1]["ssim"]
+
+
+def test_the_prompt_of_a_photograph_is_on_the_page(tmp_path, monkeypatch):
+    small_project.build(tmp_path)
+    path = tmp_path / "data/images.jsonl"
+    records.write(path, [row | {"prompt": "a red hat"} for row in records.read(path)])
+    monkeypatch.chdir(tmp_path)
+    plot.main(tmp_path / "params.yaml")
+    assert {one["prompt"] for one in island(tmp_path)["results"]} == {"a red hat"}
 
 
 def test_histogram_bins_are_fixed_and_complete():
@@ -319,13 +417,24 @@ def test_mask_sheet_tints_the_holes_of_every_tile():
         sheets.mask_sheet([image] * 3, [mask] * 2, ["a", "b", "c"])
 
 
-def test_a_result_has_one_name_and_a_sample_another():
-    assert review.name_of({"id": "a_mask000", "sample": 0}) == "a_mask000"
-    assert review.name_of({"id": "a_mask000", "sample": 2}) == "a_mask000_sample02"
+def test_reduced_pictures_keep_their_shape_and_small_ones_their_bytes():
+    image = np.random.default_rng(0).integers(0, 256, (40, 90, 3), dtype=np.uint8)
+    mask = np.zeros((40, 90), bool)
+    mask[:20] = True
+    assert pictures.reduced(image, 90) is image
+    assert pictures.reduced(image, 45).shape == (20, 45, 3)
+    small = pictures.reduced(mask, 45)
+    assert small[:10].all() and not small[10:].any()
 
 
-def test_the_seed_decides_sides_and_order(project):
-    results = island(project)["results"]
-    assert sorted(one["turn"] for one in results) == list(range(len(results)))
-    expected = [records.seed(0, "side", one["name"]) % 2 == 0 for one in results]
-    assert [one["model_first"] for one in results] == expected
+def test_the_cost_of_methods_is_drawn_from_what_the_last_run_measured(tmp_path, monkeypatch):
+    small_project.build(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for speed, drawn in (
+        ({"model": {"seconds_per_image": 2.0}, "baseline": {"seconds_per_image": 0.1}}, True),
+        ({"model": {"filled": 0}}, False),
+    ):
+        (tmp_path / "metrics/speed.json").write_text(json.dumps(speed))
+        plot.main(tmp_path / "params.yaml")
+        assert (tmp_path / "metrics/cost.png").exists() == drawn
+        assert "cost.png" not in outputs(tmp_path)

@@ -3,25 +3,27 @@
 import csv
 import json
 import re
-import shutil
 
+import numpy as np
 import pytest
 import small_project
-from clones import setting, sh
-from pages import visit
+from pages import violations, visit
 from PIL import ImageColor
 
 import plot
+from wizard import opinions
+from wizard.metrics import ratings
 
 pytestmark = pytest.mark.system
-
-CRITERIA = {"seamlessness", "artifacts", "contextual_accuracy"}
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """The page of a small run, as a file:// address."""
-    folder = small_project.build(tmp_path_factory.mktemp("run"))
+    return draw_page(small_project.build(tmp_path_factory.mktemp("run")))
+
+
+def draw_page(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         plot.main(folder / "params.yaml")
@@ -47,10 +49,10 @@ def rate(page):
     page.click("nav button[data-view=rate]")
 
 
-def exported(page):
+def exported(page, name="ratings-anonymous.csv"):
     with page.expect_download() as waiting:
         page.click("#export")
-    assert waiting.value.suggested_filename == "ratings.csv"
+    assert waiting.value.suggested_filename == name
     text = waiting.value.path().read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines())), text
 
@@ -59,35 +61,85 @@ def island(page):
     return json.loads(page.locator("#data").text_content())
 
 
+def good(page):
+    return [result for result in island(page)["results"] if result["status"] == "ok"]
+
+
+def value(result, metric, method="model"):
+    return result["scores"][method][0][metric]
+
+
+def shown_pair(page):
+    """Hole and methods behind A and B on the page for rating, told by their pictures."""
+    masked, *fills = page.locator("#trio img").evaluate_all("all => all.map(one => one.src)")
+    (result,) = [one for one in island(page)["results"] if one["views"]["masked"] == [masked]]
+    methods = {url: name for name, own in result["views"].items() for url in own}
+    return result["id"], [methods[url] for url in fills]
+
+
 def test_worst_is_first_and_order_turns(page):
-    data = island(page)
-    scored = {r["name"]: r["scores"]["ssim"] for r in data["results"] if r["status"] == "ok"}
+    scored = {one["id"]: value(one, "ssim") for one in good(page)}
     ranked = sorted(scored, key=scored.get)
     assert names(page)[: len(ranked)] == ranked
     page.select_option("#order", "best")
     assert names(page)[: len(ranked)] == ranked[::-1]
     page.select_option("#sort", "hole_mae")
     page.select_option("#order", "worst")
-    errors = {r["name"]: r["scores"]["hole_mae"] for r in data["results"] if r["status"] == "ok"}
+    page.select_option("#of", "baseline")
+    errors = {one["id"]: value(one, "hole_mae", "baseline") for one in good(page)}
     assert names(page)[: len(ranked)] == sorted(errors, key=errors.get, reverse=True)
+    digits = {text.rpartition(".")[2] for text in page.locator(".numbers b").all_text_contents()}
+    assert {len(text.split()[0]) for text in digits} == {1, 2, 3}  # hole, dB and levels, SSIM
 
 
 def test_filters_by_metric_hole_and_status(page):
-    results = [r for r in island(page)["results"] if r["status"] == "ok"]
-    middle = sorted(r["scores"]["psnr"] for r in results)[2]
+    results = good(page)
+    middle = sorted(value(one, "psnr") for one in results)[2]
     page.select_option("#filter", "psnr")
     page.fill("#low", str(middle))
-    assert set(names(page)) == {r["name"] for r in results if r["scores"]["psnr"] >= middle}
+    assert set(names(page)) == {one["id"] for one in results if value(one, "psnr") >= middle}
     page.fill("#low", "")
-    holes = sorted(r["scores"]["hole_fraction"] for r in results)
+    holes = sorted(one["hole_fraction"] for one in results)
     page.fill("#hole-high", str(100 * (holes[0] + holes[-1]) / 2))
     assert 0 < len(names(page)) < len(results)
     page.fill("#hole-high", "")
     page.select_option("#status", "failed")
     assert names(page) == ["helmet_mask002"]
     assert small_project.HOSTILE in page.locator(".why").text_content()
+    assert page.locator(".card .slider img.left").get_attribute("src").startswith("data:image")
     page.fill("#hole-low", "99")
     assert "Nothing fits" in page.locator("#grid").text_content()
+
+
+def test_the_address_keeps_what_was_set(browser, page, address):
+    page.select_option("#sort", "psnr")
+    page.select_option("#order", "best")
+    page.select_option("#right", "baseline")
+    page.fill("#low", "0.5")
+    before, link = names(page), page.url
+    page.reload()
+    assert names(page) == before
+    rate(page)
+    with visit(browser, link) as other:
+        assert names(other) == before
+        assert other.locator(".tag.r").first.text_content() == "telea"
+    with visit(browser, f"{address}#sort=nonsense&order=%3Cb%3E&view=rate") as other:
+        assert other.locator("#view-rate").is_visible()
+        assert other.input_value("#sort") == "ssim" and other.input_value("#order") == "worst"
+
+
+def test_a_card_has_three_stops_of_the_tab_key(page):
+    page.locator(".card").first.locator("input[type=range]").focus()
+    stops = []
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        stops.append(
+            page.evaluate(
+                "[...document.querySelectorAll('.card')].indexOf("
+                "document.activeElement.closest('.card'))"
+            )
+        )
+    assert stops == [0, 0, 1]
 
 
 def drag(page, slider, share):
@@ -117,7 +169,9 @@ def test_slider_follows_the_keyboard(page):
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     assert cut(slider) == 55
-    assert "55 % Masked, the rest Model" in slider.locator("input").get_attribute("aria-valuetext")
+    assert "55 % Masked, the rest face-tiny" in slider.locator("input").get_attribute(
+        "aria-valuetext"
+    )
     page.keyboard.press("Home")
     assert cut(slider) == 0
 
@@ -135,19 +189,62 @@ def test_views_are_chosen_for_all_and_for_one(page):
     page.select_option("#left", "original")
     page.select_option("#right", "baseline")
     tags = page.locator(".card").first.locator(".tag")
-    assert tags.all_text_contents() == ["Original", "Baseline"]
-    page.locator(".card").first.locator(".strip button", has_text="Error").click()
-    assert tags.all_text_contents() == ["Original", "Error"]
-    assert page.locator(".card").nth(1).locator(".tag").last.text_content() == "Baseline"
+    assert tags.all_text_contents() == ["Original", "telea"]
+    page.locator(".card").first.locator(".strip label", has_text="Difference").click()
+    assert tags.all_text_contents() == ["Original", "Difference"]
+    assert page.locator(".card").nth(1).locator(".tag").last.text_content() == "telea"
 
 
-def test_details_show_names_as_text(page):
-    page.locator(".card button", has_text="Details").first.click()
-    shown = page.locator("#details").inner_text()
+def enlarge(page, place=0):
+    page.locator(".card button", has_text="Enlarge").nth(place).click()
+
+
+def test_a_result_is_enlarged_pixel_by_pixel_and_swapped(page):
+    order = names(page)
+    enlarge(page)
+    name, told = page.locator("#viewer-name"), page.locator("#viewer-shown")
+    assert name.text_content() == order[0] and told.text_content() == "face-tiny"
+    picture = page.locator("#viewer-picture")
+    before = picture.get_attribute("src")
+    page.keyboard.press("Space")
+    assert told.text_content() == "Original" and picture.get_attribute("src") != before
+    page.keyboard.press("ArrowRight")
+    assert name.text_content() == order[1] and told.text_content() == "face-tiny"
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert name.text_content() == order[-1]
+    page.select_option("#viewer-zoom", "4")
+    assert picture.evaluate("one => getComputedStyle(one).imageRendering") == "pixelated"
+    assert picture.bounding_box()["width"] == 4 * small_project.SIZE
+    page.locator("#viewer-name").click()
+    page.keyboard.press("f")
+    page.locator("#viewer-shown", has_text="Original").wait_for()
+    page.locator("#viewer-shown", has_text="face-tiny").wait_for()
+
+
+def test_the_viewer_shows_names_as_text(page):
+    enlarge(page)
+    shown = page.locator("#viewer").inner_text()
     assert small_project.HOSTILE in shown and small_project.TITLE in shown
-    assert page.locator("#details img").count() == 6
     page.keyboard.press("Escape")
-    assert not page.locator("#details").is_visible()
+    assert not page.locator("#viewer").is_visible()
+
+
+def test_of_several_samples_one_is_kept(browser, tmp_path):
+    small_project.build(tmp_path, samples=3)
+    with visit(browser, draw_page(tmp_path)) as page:
+        page.select_option("#right", "model")
+        card = page.locator(".card").first
+        hole, shown = names(page)[0], card.locator(".right")
+        first = shown.get_attribute("src")
+        card.locator(".samples label", has_text="3").click()
+        assert shown.get_attribute("src") != first
+        card.locator("button", has_text="Keep this one").click()
+        page.reload()
+        assert card.locator("button[aria-pressed=true]").count() == 1
+        with page.expect_download() as waiting:
+            page.click("#export-picks")
+        assert waiting.value.path().read_text() == f"id,sample\n{hole},2\n"
 
 
 def test_settings_and_quality_are_told(page):
@@ -157,16 +254,13 @@ def test_settings_and_quality_are_told(page):
 
 
 def test_ratings_by_keyboard_are_blind_kept_and_exported(page):
-    queue = [r for r in island(page)["results"] if "model" in r["views"]]
-    first, second = sorted(queue, key=lambda one: one["turn"])[:2]
     rate(page)
-    told = page.locator("#view-rate").inner_text().lower().replace("the model, the other", "")
-    assert "ssim" not in told and first["name"] not in told
-    sources = page.locator("#trio img").evaluate_all("images => images.map(one => one.src)")
-    order = ["model", "baseline"] if first["model_first"] else ["baseline", "model"]
-    assert sources == [first["views"][view] for view in ("masked", *order)]
-
     page.fill("#rater", "Ann")
+    told = page.locator("#view-rate").inner_text().lower()
+    assert not any(word in told for word in ("ssim", "face-tiny", "telea", "_mask"))
+    hole, order = shown_pair(page)
+    assert sorted(order) == ["baseline", "model"]
+
     page.keyboard.press("Escape")
     page.keyboard.type("a543211")
     page.keyboard.press("Backspace")
@@ -174,17 +268,20 @@ def test_ratings_by_keyboard_are_blind_kept_and_exported(page):
     note = '=HYPERLINK("x"), <img src=x onerror=alert(3)>'
     page.keyboard.type(note)
     page.keyboard.press("Escape")
-    page.keyboard.type("jb4")
+    page.keyboard.type("j")
+    other, second = shown_pair(page)
+    page.keyboard.type("04")
     page.reload()
-    rate(page)
-    assert "1 rated in full" in page.locator("#rate-count").text_content()
+    assert "2 judged" in page.locator("#rate-count").text_content()
+    assert shown_pair(page)[0] not in (hole, other)  # it begins where she stopped
+    page.keyboard.type("kk")
     assert page.locator("#note").input_value() == note
 
-    rows, text = exported(page)
-    assert text.splitlines()[0] == "rater,id,run,criterion,value,note"
-    mine = [row for row in rows if row["id"] == first["id"]]
+    rows, text = exported(page, "ratings-ann.csv")
+    assert text.splitlines()[0] == "rater,id,sample,run,against,criterion,value,note"
+    mine = [row for row in rows if row["id"] == hole]
     assert mine[0]["criterion"] == "preference" and mine[0]["value"] == order[0]
-    assert mine[0]["run"] == "" and mine[0]["rater"] == "Ann"
+    assert {mine[0]["run"], mine[0]["against"]} == {"model", "baseline"}
     assert mine[0]["note"] == "'" + note and not any(row["note"] for row in mine[1:])
     given = {(row["run"], row["criterion"]): row["value"] for row in mine[1:]}
     criteria = ("seamlessness", "artifacts", "contextual_accuracy")
@@ -193,61 +290,73 @@ def test_ratings_by_keyboard_are_blind_kept_and_exported(page):
         for run, values in zip(order, ("543", "212"), strict=True)
         for criterion, value in zip(criteria, values, strict=True)
     }
-    theirs = [row["value"] for row in rows if row["id"] == second["id"]]
-    other = ["model", "baseline"] if second["model_first"] else ["baseline", "model"]
-    assert theirs == [other[1], "4"]
+    theirs = [(row["run"], row["value"]) for row in rows if row["id"] == other]
+    assert theirs == [("model", "tie"), (second[0], "4")]
+    assert {row["rater"] for row in rows} == {"Ann"}
 
 
-def test_ratings_by_mouse_and_of_two_people_are_kept_apart(page):
+def test_every_pair_of_methods_is_drawn_equally_often(page):
+    """Five methods on seven results: a run of ten turns has each of the ten pairs once."""
+    turns = page.evaluate(
+        """() => {
+          data.rated = ["model", "baseline", "a", "b", "c"];
+          const picture = { views: Object.fromEntries(data.rated.map((name) => [name, ["x"]])) };
+          data.results = Array.from({ length: 7 }, (_, id) => ({ id: `r${id}`, ...picture }));
+          data.results.forEach((result) => byId.set(result.id, result));
+          return ["Ann", "Bob"].map((name) => drawTurns(name).map((one) =>
+            [one.result.id, one.pair.join(), one.turned]));
+        }"""
+    )
+    for own in turns:
+        assert len({(hole, pair) for hole, pair, _ in own}) == len(own) == 7 * 10
+        for start in range(0, 70, 10):
+            assert len({pair for _, pair, _ in own[start : start + 10]}) == 10
+        assert 20 < sum(turned for _, _, turned in own) < 50
+    assert turns[0] != turns[1]
+
+
+def test_ratings_of_two_people_are_kept_apart(page):
     rate(page)
     page.fill("#rater", "Ann")
     page.locator("#q-A-artifacts label", has_text="3").click()
     page.fill("#rater", "__proto__")
     assert page.locator("#q-A-artifacts input:checked").count() == 0
     page.locator("#q-A-artifacts label", has_text="5").click()
-    rows, _ = exported(page)
-    assert {(row["rater"], row["value"]) for row in rows} == {("Ann", "3"), ("__proto__", "5")}
-    assert {row["criterion"] for row in rows} <= CRITERIA
+    rows, _ = exported(page, "ratings-proto.csv")
+    assert [(row["rater"], row["value"]) for row in rows] == [("__proto__", "5")]
+    page.fill("#rater", "Ann")
+    rows, _ = exported(page, "ratings-ann.csv")
+    assert [(row["rater"], row["value"]) for row in rows] == [("Ann", "3")]
 
 
-def test_ratings_go_from_the_page_into_numbers_and_figure(browser, clone, tmp_path):
-    """The whole chain, with two fills of each hole: run, look, rate, export, put in place, run."""
-    folder = tmp_path / "rated"
-    shutil.copytree(clone, folder, symlinks=True)
-    setting(folder, "samples_per_mask:", "samples_per_mask: 2")
-    setting(folder, "review_images:", "review_images: 12")
-    sh(folder, "dvc", "repro")
-    address = (folder / "metrics/review/index.html").as_uri()
-    lines = [(folder / "data/ratings.csv").read_text()]
-    for rater, width, keys in (("Ann", 1280, "a543211"), ("Bob", 360, "b321543")):
+def test_two_raters_in_two_windows_are_read_together(browser, address, tmp_path):
+    """Look, rate, export, put the files in place, and sum them up."""
+    folder = tmp_path / "ratings"
+    folder.mkdir()
+    shown = {}
+    for rater, width, keys in (("Ann", 1280, "a543211"), ("Bob", 390, "0321543")):
         with visit(browser, address, viewport={"width": width, "height": 800}) as page:
-            slider = page.locator(".slider").first
-            slider.scroll_into_view_if_needed()
-            drag(page, slider, 0.2)
-            assert abs(cut(slider) - 20) <= 1
-            assert len(names(page)) == 12
             rate(page)
-            assert "1 of 6" in page.locator("#rate-count").text_content()
-            assert "the first is rated" in page.locator("#view-rate").inner_text()
             page.fill("#rater", rater)
             page.keyboard.press("Escape")
-            page.keyboard.type(keys)
-            lines.append(exported(page)[1].split("\n", 1)[1])
-            rated = min(
-                (r for r in island(page)["results"] if not r["sample"]), key=lambda r: r["turn"]
-            )
-    (folder / "data/ratings.csv").write_text("".join(lines))
-    sh(folder, "dvc", "repro")
-
-    ratings = json.loads((folder / "metrics/ratings.json").read_text())
-    assert (ratings["ratings"], ratings["raters"], ratings["unknown"]) == (14, 2, 0)
-    seamless = {run: ratings["seamlessness"][run]["mean"] for run in ("model", "baseline")}
-    order = ["model", "baseline"] if rated["model_first"] else ["baseline", "model"]
-    assert seamless == dict(zip(order, (4.0, 3.5), strict=True))
-    assert ratings["seamlessness"]["agreement"] < 0.5
-    assert ratings["preference"]["model"] == 0.5
-    assert ratings["preference"]["low"] < 0.1 and ratings["preference"]["high"] > 0.9
-    assert (folder / "metrics/figures/ratings.png").is_file()
+            for _ in range(5):
+                hole, order = shown_pair(page)
+                shown[rater, hole] = order
+                page.keyboard.type(keys + "j")
+            rows, text = exported(page, f"ratings-{rater.lower()}.csv")
+            (folder / f"{rater}.csv").write_text(text)
+            image_of = {one["id"]: one["id"].partition("_")[0] for one in good(page)}
+    answers = opinions.read(opinions.find(tmp_path))
+    assert len(answers) == 2 * 5 * 7
+    figures = ratings.summarise(answers, image_of, resamples=200, seed=0)
+    assert figures["raters"] == 2
+    given = {"Ann": (5, 2), "Bob": (3, 5)}  # seamlessness of A and of B
+    expected = [
+        given[rater][order.index("model")]
+        for (rater, hole), order in shown.items()
+        if hole in image_of
+    ]
+    assert figures["seamlessness"]["model"]["mean"] == pytest.approx(np.mean(expected), abs=1e-4)
 
 
 def test_controls_are_folded_on_a_narrow_screen_only(browser, address):
@@ -260,7 +369,7 @@ def test_controls_are_folded_on_a_narrow_screen_only(browser, address):
         assert not page.locator("#controls summary").is_visible()
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
+@pytest.mark.parametrize("width", [390, 768, 1280])
 def test_nothing_is_wider_than_the_window(browser, address, width):
     with visit(browser, address, viewport={"width": width, "height": 800}) as page:
         for view in ("results", "rate", "run"):
@@ -331,3 +440,15 @@ def test_foreign_script_cannot_run_even_when_put_into_the_page(browser, address)
         assert page.evaluate("window.harm") is None
         assert any("Content Security Policy" in wrong for wrong in visiting.wrongs)
         visiting.wrongs.clear()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser, tmp_path, scheme):
+    small_project.build(tmp_path, samples=2)
+    with visit(browser, draw_page(tmp_path), color_scheme=scheme, bypass_csp=True) as page:
+        for view in ("results", "rate", "run"):
+            page.click(f"nav button[data-view={view}]")
+            assert violations(page) == [], view
+        page.click("nav button[data-view=results]")
+        enlarge(page)
+        assert violations(page) == [], "viewer"

@@ -1,9 +1,25 @@
 """Holes and errors made visible. Images are uint8 H×W×3, masks bool H×W (True = hole)."""
 
 import numpy as np
+from PIL import Image
 
 ERROR_RANGE = 64
 TINT = np.array([190, 0, 190])  # rare in photographs: not skin, sky, foliage or wood
+
+
+def reduced(picture: np.ndarray, side: int) -> np.ndarray:
+    """An image or a mask with its longer side at most ``side`` pixels; never enlarged.
+
+    Every picture of one size goes the same way; a pixel of which half is hole is hole.
+    """
+    longest = max(picture.shape[:2])
+    if longest <= side:
+        return picture
+    height, width = (max(1, round(length * side / longest)) for length in picture.shape[:2])
+    if picture.dtype == bool:
+        share = Image.fromarray(picture.astype(np.uint8) * 255)
+        return np.asarray(share.resize((width, height), Image.Resampling.BOX)) >= 128
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def masked(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

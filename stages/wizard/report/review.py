@@ -9,44 +9,58 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from wizard import records
+from wizard import names, records
 from wizard.report import scores
 
 HERE = Path(__file__).parent
+SCRIPTS = ("review.js", "viewer.js", "rate.js")
 # Base64 adds a third; together with the rest the page stays below 15 MB.
 PICTURE_BYTES = 10_500_000
-# Longest side and WebP quality, best first: all views of a result take the same.
-LADDER = ((512, 95), (384, 90), (320, 85), (256, 80), (192, 75), (128, 65), (96, 50), (64, 30))
+# Longest side and WebP quality, best first: all views of a hole take the same.
+LADDER = (
+    *((1024, 92), (768, 92), (512, 95), (384, 90), (320, 85)),
+    *((256, 80), (192, 75), (128, 65), (96, 50), (64, 30)),
+)
+SIDE = LADDER[0][0]
+# So few are seen at a glance: why one was chosen need not be said.
+FEW = 12
 
 
-def choose(rows: Sequence[dict], count: int, seed: int) -> list[tuple[str, dict]]:
-    """At most ``count`` results to look at, each with why: worst, median, best, random, failed.
+def choose(rows: Sequence[dict], count: int, seed: int) -> list[tuple[str, str]]:
+    """At most ``count`` holes to look at, as pairs of why and id.
 
-    All of them when they are few enough. Otherwise a quarter each of the worst, the median and the
-    best by the headline metric, failed ones for up to an eighth, and the rest drawn by ``seed``.
+    Why is worst, median, best, random, failed, or empty where there are few. All holes when they
+    are few enough. Otherwise a quarter each of the worst, the median and the best by the headline
+    metric, failed ones for up to an eighth, and the rest drawn by ``seed``. ``rows`` are those of
+    scores.csv; a hole has failed when the model has no result of it.
     """
-    failed = [row for row in rows if row["status"] != records.OK]
-    ranked = scores.badness(rows, scores.headline(rows))
-    if len(rows) > count:
+    good = [row for row in rows if row["status"] == records.OK]
+    ranked = scores.badness(good, scores.headline(good))
+    holes = dict.fromkeys(row["id"] for row in rows)
+    failed = list(holes.keys() - set(ranked))
+    failed.sort()
+    if len(holes) > count:
         failed = failed[: count // 8]
     room = count - len(failed)
-    if len(ranked) <= room:
-        third = len(ranked) / 3
-        names = ["worst", "median", "best"]
-        chosen = [(names[int(place / third)], row) for place, row in enumerate(ranked)]
-    else:
+    if len(ranked) > room:
         chosen = _quarters(ranked, room, seed)
-    return chosen + [("failed", row) for row in failed]
+    elif len(ranked) > FEW:
+        third = len(ranked) / 3
+        reasons = ("worst", "median", "best")
+        chosen = [(reasons[int(place / third)], hole) for place, hole in enumerate(ranked)]
+    else:
+        chosen = [("", hole) for hole in ranked]
+    return chosen + [("failed", hole) for hole in failed]
 
 
-def _quarters(ranked: Sequence[dict], room: int, seed: int) -> list[tuple[str, dict]]:
+def _quarters(ranked: Sequence[str], room: int, seed: int) -> list[tuple[str, str]]:
     quarter = max(1, room // 4)
     start = (len(ranked) - quarter) // 2
     spans = {
@@ -54,24 +68,20 @@ def _quarters(ranked: Sequence[dict], room: int, seed: int) -> list[tuple[str, d
         "median": range(start, start + quarter),
         "best": range(len(ranked) - quarter, len(ranked)),
     }
-    reasons = {}
+    reasons: dict[int, str] = {}
     for reason, span in spans.items():
         for place in span:
             reasons.setdefault(place, reason)
     others = [place for place in range(len(ranked)) if place not in reasons]
-    others.sort(key=lambda place: records.seed(seed, "review", name_of(ranked[place])))
+    others.sort(key=lambda place: records.seed(seed, "review", ranked[place]))
     reasons |= dict.fromkeys(others, "random")
     return [(reason, ranked[place]) for place, reason in list(reasons.items())[:room]]
-
-
-def name_of(row: dict) -> str:
-    """The name of one result: its id, and its sample where a hole has several."""
-    return f"{row['id']}_sample{row['sample']:02d}" if row.get("sample") else row["id"]
 
 
 def page(
     results: Iterable[dict],
     count: int,
+    labels: Mapping[str, str],
     metrics: Sequence[str],
     headline: str,
     settings: dict[str, dict],
@@ -80,31 +90,35 @@ def page(
 ) -> bytes:
     """The page as UTF-8 bytes; the same arguments give the same bytes.
 
-    Each of the ``count`` results has ``row`` (of scores.csv), ``reason`` (of :func:`choose`),
-    ``facts`` (what is told of the photograph: label → text) and ``views`` (name → uint8 H×W×3),
-    empty for a failed one. ``metrics`` are the columns to sort and filter by, ``headline`` the one
-    sorted by first. ``settings`` and ``quality`` are shown as they are. ``seed`` decides the order
-    of rating and on which side the model's fill lies.
+    Each of the ``count`` results is one hole: ``id``, ``reason`` (of :func:`choose`), ``status``,
+    ``error`` (or None), ``hole_fraction`` (or None), ``prompt`` ("" for none), ``facts`` (what is
+    told of the photograph: label → text), ``views`` (name → its pictures, uint8 H×W×3, one per
+    sample, None for a missing one) and ``scores`` (method → one metric → value per sample).
+    ``labels`` name the methods, in the order in which they are shown. ``metrics`` are the columns
+    to sort and filter by, ``headline`` the one sorted by first. ``settings`` and ``quality`` are
+    shown as they are. ``seed`` determines what raters are shown in which order.
     """
-    shown = [_result(result, PICTURE_BYTES // max(1, count), seed) for result in results]
-    turns = sorted(shown, key=lambda one: records.seed(seed, "rate", one["name"]))
-    for turn, one in enumerate(turns):
-        one["turn"] = turn
+    shown = [
+        result | {"views": embed(result["views"], PICTURE_BYTES // max(1, count))}
+        for result in results
+    ]
     data = {
         "results": shown,
+        "methods": [{"name": name, "label": label} for name, label in labels.items()],
+        "rated": [name for name in labels if name not in names.AUXILIARY],
         "metrics": [_described(name) for name in metrics],
         "headline": headline,
         "settings": _flat(settings),
         "quality": _flat(quality),
+        "seed": seed,
         # Ratings are kept for these pictures: other results start anew.
-        "key": records.fingerprint(results=[[one["name"], one["views"]] for one in shown])[:16],
+        "key": records.fingerprint(results=[[one["id"], one["views"]] for one in shown])[:16],
     }
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined
     )
-    style, script = (
-        (HERE / name).read_text(encoding="utf-8") for name in ("review.css", "review.js")
-    )
+    style = (HERE / "review.css").read_text(encoding="utf-8")
+    script = "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     html = environment.get_template("review.html").render(
         data=_island(data),
         style=style,
@@ -117,46 +131,33 @@ def page(
 
 def _described(column: str) -> dict:
     """A column as the script wants it; ``best`` is a number, or null for a mere direction."""
-    metric = scores.metric(column)
+    metric = names.metric(column)
     best = None if metric.best is None or math.isinf(metric.best) else metric.best
     told = {"name": column, "label": metric.label, "unit": metric.unit, "digits": metric.digits}
     return told | {"direction": metric.direction, "best": best}
 
 
-def _result(result: dict, budget: int, seed: int) -> dict:
-    row = result["row"]
-    name = name_of(row)
-    return {
-        "name": name,
-        "id": row["id"],
-        "sample": row.get("sample", 0),
-        "status": row["status"],
-        "reason": result["reason"],
-        "facts": result["facts"],
-        "scores": {key: value for key, value in row.items() if key not in scores.KEYS},
-        "views": embed(result["views"], budget),
-        # Blinding: whether the model's fill is the one called A.
-        "model_first": records.seed(seed, "side", name) % 2 == 0,
-    }
-
-
-def embed(views: dict[str, np.ndarray], budget: int) -> dict[str, str]:
+def embed(
+    views: Mapping[str, Sequence[np.ndarray | None]], budget: int
+) -> dict[str, list[str | None]]:
     """Pictures (uint8 H×W×3) as WebP data URLs of at most ``budget`` bytes together.
 
     All take the same size and quality, the best of LADDER that fits, so that a comparison
-    between them is fair; they are never enlarged.
+    between them is fair; they are never enlarged. None stays None.
     """
     for side, quality in LADDER:
-        encoded = {name: _webp(view, side, quality) for name, view in views.items()}
-        if sum(map(len, encoded.values())) <= budget:
+        encoded = {name: [_webp(one, side, quality) for one in own] for name, own in views.items()}
+        if sum(len(one) for own in encoded.values() for one in own if one) <= budget:
             break
     return {
-        name: "data:image/webp;base64," + base64.b64encode(data).decode()
-        for name, data in encoded.items()
+        name: [one and "data:image/webp;base64," + base64.b64encode(one).decode() for one in own]
+        for name, own in encoded.items()
     }
 
 
-def _webp(view: np.ndarray, side: int, quality: int) -> bytes:
+def _webp(view: np.ndarray | None, side: int, quality: int) -> bytes | None:
+    if view is None:
+        return None
     picture = Image.fromarray(view)
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

@@ -1,24 +1,13 @@
-"""The scores table (``metrics/scores.csv``) and what its columns are called."""
+"""The scores table (``metrics/scores.csv``): one row per hole, method and sample."""
 
 import csv
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 
 from wizard import names
+from wizard.names import MODEL, metric
 
 KEYS = {"id", "image", "mask", "method", "sample", "status", "error"}
-
-
-RUNS = {method: names.label(method) for method in ("model", "baseline", *names.AUXILIARY)}
-
-
-def metric(column: str) -> names.Metric:
-    """How a column is shown, whichever run's it is."""
-    for run, label in RUNS.items():
-        if column.startswith(f"{run}_"):
-            own = metric(column.removeprefix(f"{run}_"))
-            return replace(own, label=f"{label}: {own.label}")
-    return names.metric(column)
 
 
 def read(path: Path | str) -> list[dict]:
@@ -51,30 +40,13 @@ def _typed(row: dict[str, str], where: str) -> dict:
     return typed
 
 
-def wide(rows: list[dict]) -> list[dict]:
-    """One row per result of the model, with the other methods' values beside its own.
-
-    Their columns are ``<method>_<metric>``; a method with one sample stands beside every sample.
-    """
-    of = {(row["method"], row["id"], row["sample"]): row for row in rows}
-    methods = names.in_order(row["method"] for row in rows)
-    table = []
-    for row in rows:
-        if row["method"] == names.MODEL:
-            beside = {}
-            for method in methods[1:]:
-                other = of.get((method, row["id"], row["sample"])) or of.get((method, row["id"], 0))
-                beside |= {
-                    f"{method}_{name}": value
-                    for name, value in (other or {}).items()
-                    if name not in KEYS and name != "hole_fraction"
-                }
-            table.append({key: value for key, value in row.items() if key != "method"} | beside)
-    return table
+def methods(rows: Iterable[dict]) -> list[str]:
+    """Every method of the table, in the order in which they are shown."""
+    return names.in_order(row["method"] for row in rows)
 
 
 def columns(rows: list[dict]) -> list[str]:
-    """The metrics of a table that have a value in at least one row, in file order."""
+    """The metrics of a table that have a value in at least one row, in the order of the table."""
     found = dict.fromkeys(name for row in rows for name in row if name not in KEYS)
     return [name for name in found if any(row.get(name) is not None for row in rows)]
 
@@ -84,18 +56,27 @@ def headline(rows: list[dict]) -> str:
 
     Raises ValueError when the table holds no metric at all.
     """
-    found = [name for name in columns(rows) if name != "hole_fraction"]
+    found = [name for name in columns(rows) if metric(name).best is not None]
     if not found:
         raise ValueError("scores.csv holds no metric of any result; see the failures in evaluate")
     return "ssim" if "ssim" in found else found[0]
 
 
-def badness(rows: list[dict], column: str) -> list[dict]:
-    """Rows that have a value in the column, worst first; ties in order of id and sample.
+def value(rows: Iterable[dict], column: str) -> float | None:
+    """The mean of a column over the rows that have it; None when none has."""
+    known = [row[column] for row in rows if row.get(column) is not None]
+    return sum(known) / len(known) if known else None
 
-    A column without a best value ascends.
+
+def badness(rows: list[dict], column: str) -> list[str]:
+    """Ids of the holes whose results by the model have a value in the column, worst first.
+
+    A hole with several samples counts by their mean; ties in order of id.
     """
-    how = metric(column)
-    key = (lambda value: value) if how.best is None else (lambda value: -how.loss(value))
-    scored = [row for row in rows if row.get(column) is not None]
-    return sorted(scored, key=lambda row: (key(row[column]), row["id"], row.get("sample", 0)))
+    of_hole: dict[str, list[dict]] = {}
+    for row in rows:
+        if row["method"] == MODEL:
+            of_hole.setdefault(row["id"], []).append(row)
+    means = {hole: value(own, column) for hole, own in of_hole.items()}
+    loss = {hole: metric(column).loss(mean) for hole, mean in means.items() if mean is not None}
+    return sorted(loss, key=lambda hole: (-loss[hole], hole))
