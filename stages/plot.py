@@ -130,7 +130,7 @@ def draw_figures(
         "distributions": figures.distributions(good, bins["all"], labels),
         "hole_fraction": figures.hole_fraction(good, labels),
         "by_hole": figures.by_hole(bins, labels),
-        "gains": figures.gains(bins, labels),
+        "gains": figures.gains(good, bins, labels),
         "comparison": figures.comparison(sheet, labels),
         "ratings": figures.ratings(answers, good, labels),
     }

@@ -164,19 +164,40 @@ def test_means_are_drawn_with_their_intervals_where_there_are_photographs_enough
     assert words in figure.get_supxlabel()
 
 
-def test_gains_are_drawn_with_their_paired_intervals_and_no_bin_twice(figures):
-    _, bins = measured(8)
-    axis = figures.gains(bins, LABELS).axes[0]
+def test_gains_of_one_bin_are_drawn_result_by_result_with_their_mean(figures):
+    table, bins = measured(8)
+    axis = figures.gains(table, bins, LABELS).axes[0]
+    own = [row["ssim"] for row in table if row["method"] == "model"]
+    beside = [row["ssim"] for row in table if row["method"] == "baseline"]
+    drawn = max(axis.lines, key=lambda line: len(line.get_ydata())).get_ydata()
+    assert drawn == pytest.approx(sorted(np.subtract(own, beside)))
+    gain = bins["all"]["gain_ssim"]
+    (band,) = [one for one in axis.patches if isinstance(one, Rectangle)]
+    assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx(
+        (gain["low"], gain["high"])
+    )
+    assert axis.get_title().startswith(f"mean {gain['mean']:+.3f} [")
+
+
+def test_gains_are_drawn_by_hole_size_with_their_paired_intervals(figures):
+    table, _ = measured(8)
+    table = [row | {"hole_fraction": 0.1 if row["image"] < "p4" else 0.3} for row in table]
+    bins = summary.by_hole(table, 0.2, resamples=200, seed=0)
+    axis = figures.gains(table, bins, LABELS).axes[0]
     (points,) = axis.containers
-    assert points.lines[0].get_ydata() == [bins["all"]["gain_ssim"]["mean"]]
+    assert points.lines[0].get_ydata()[0] == bins["all"]["gain_ssim"]["mean"]
     low, high = points.lines[2][0].get_segments()[0][:, 1]
     assert (low, high) == pytest.approx([bins["all"]["gain_ssim"][end] for end in ("low", "high")])
-    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["All\nN = 8\n(8 photos)"]
+    ticks = [tick.get_text() for tick in axis.get_xticklabels()]
+    assert ticks == [
+        "All\nN = 8\n(8 photos)",
+        *(f"{b}\nN = 4\n(4 photos)" for b in ("0–20", "20–40")),
+    ]
 
 
 def test_figures_that_would_show_nothing_are_left_out(figures):
     blind = {"all": {"count": 1, "images": 1, "edge_step": {"mean": 1}}}
-    assert figures.gains(blind, LABELS) is None
+    assert figures.gains([], blind, LABELS) is None
     table, bins = measured(12)
     assert figures.by_hole(bins, LABELS) is None  # a single bin
     assert figures.hole_fraction(table, LABELS) is None  # a single size of hole

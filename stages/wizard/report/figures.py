@@ -318,28 +318,55 @@ def by_hole(bins: dict[str, dict], labels: Labels) -> Figure | None:
 
 
 @rc_context(STYLE)
-def gains(bins: dict[str, dict], labels: Labels) -> Figure | None:
-    """Mean gain of the model over the baseline, for all results and by the hole's share of the
-    image where there is more than one bin, with paired 95% intervals.
+def gains(rows: Sequence[dict], bins: dict[str, dict], labels: Labels) -> Figure | None:
+    """Gain of the model over the baseline: means by the hole's share of the image with paired 95%
+    intervals, or, where all holes are in one bin, every result's gain with the mean and its
+    interval as line and band.
 
-    ``bins`` is by_hole.json. None when it holds no gain, as without a reference image.
+    ``rows`` are those of scores.csv, ``bins`` is by_hole.json. None when it holds no gain, as
+    without a reference image.
     """
     panels = [name for name in GAINS if f"gain_{name}" in bins["all"]]
     if not panels:
         return None
-    if len(bins) == 2:
-        bins = {"all": bins["all"]}
     figure = Figure(figsize=(3.2 * len(panels), 3.2), layout="constrained")
     for name, axis in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
-        axis.axhline(0, color="#222222", linewidth=1)
-        _with_intervals(axis, bins, f"gain_{name}", 0, MODEL, labels)
         axis.set_ylabel(f"Gain in {metric(name).title}")
-        _hole_axis(axis, bins)
+        axis.axhline(0, color="#222222", linewidth=1)
+        if len(bins) > 2:
+            _with_intervals(axis, bins, f"gain_{name}", 0, MODEL, labels)
+            _hole_axis(axis, bins)
+        else:
+            _each_gain(axis, rows, name, bins["all"][f"gain_{name}"])
     figure.suptitle(f"{labels[MODEL]} minus {labels[BASELINE]}, result by result")
-    figure.supxlabel(
-        f"Above 0: {labels[MODEL]} is better. {_note(bins, 'Bars: paired')}", fontsize=8
-    )
+    intervals = _note(bins, "Paired")
+    figure.supxlabel(f"Above 0: {labels[MODEL]} is better. {intervals}", fontsize=8)
     return figure
+
+
+def _each_gain(axis, rows: Sequence[dict], name: str, mean: dict) -> None:
+    """The gains of single results, the least first, under their mean."""
+    beside = {
+        row["id"]: row[name]
+        for row in rows
+        if row["method"] == BASELINE and row.get(name) is not None
+    }
+    own = sorted(
+        row[name] - beside[row["id"]]
+        for row in rows
+        if row["method"] == MODEL and row.get(name) is not None and row["id"] in beside
+    )
+    colour, marker = LOOKS[MODEL]
+    axis.plot(range(1, len(own) + 1), own, marker, color=colour, markersize=4, alpha=0.8)
+    label = f"mean {mean['mean']:+.{metric(name).digits}f}"
+    if "low" in mean:
+        axis.axhspan(mean["low"], mean["high"], color=colour, alpha=0.2)
+        label += (
+            f" [{mean['low']:+.{metric(name).digits}f}, {mean['high']:+.{metric(name).digits}f}]"
+        )
+    axis.axhline(mean["mean"], color=colour, linestyle="--", linewidth=1)
+    axis.set(title=label, xlabel="Results, by their gain")
+    axis.locator_params(axis="x", integer=True)
 
 
 def _hole_axis(axis, bins: dict[str, dict]) -> None:
