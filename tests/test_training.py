@@ -336,7 +336,8 @@ WIDTHS = [16, 32, 64]  # a conditioned decoder wants each level twice as wide
 FINISH = SimpleNamespace(
     steps=4, batch_size=2, window=24, learning_rate=1e-3, decoder_factor=2.0, cooldown=0.5,
     ema_decay=0.9, known=0.1, gradient=0.25, latent=0.1, multi_step=1, perceptual=0.1,
-    adversarial=0.1, feature_matching=0.1, discriminator_channels=8, caption_dropout=0.5,
+    adversarial=0.1, adversarial_start=1, feature_matching=0.1, discriminator_channels=8,
+    caption_dropout=0.5,
 )  # fmt: skip
 
 
@@ -390,6 +391,7 @@ def test_finishing_resumes_from_its_checkpoint_and_keeps_the_encoder(images, tmp
     _, rows = finishing(images, tmp_path / "f.pt", 2)
     parts, more = finishing(images, tmp_path / "f.pt", 4)
     assert [row["step"] for row in rows + more] == [0, 1, 2, 3]
+    assert "adversarial" not in rows[0]
     assert {"l1", "latent", "adversarial", "discriminator"} < more[0].keys()
     changed = {n for n, value in parts["vae"].state_dict().items() if not value.equal(before[n])}
     assert changed and not {n for n in changed if n.startswith(("encoder", "quant_conv"))}
@@ -401,7 +403,7 @@ def test_finishing_resumes_from_its_checkpoint_and_keeps_the_encoder(images, tmp
 
 def test_the_pixels_teach_the_denoiser(images, tmp_path):
     silent = dict.fromkeys(("latent", "gradient", "perceptual", "adversarial"), 0.0)
-    silent |= {"feature_matching": 0.0, "cooldown": 0.0, "multi_step": 0}
+    silent |= {"cooldown": 0.0, "multi_step": 0}
     _, rows = finishing(images[:1].repeat(4, 0), tmp_path / "f.pt", 60, **silent)
     first, last = (np.mean([row["l1"] for row in part]) for part in (rows[:10], rows[-10:]))
     assert last < 0.9 * first

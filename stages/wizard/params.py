@@ -213,6 +213,7 @@ class Finish(Block):
     multi_step: Annotated[int, Field(ge=0)]
     perceptual: Weight
     adversarial: Weight
+    adversarial_start: Annotated[int, Field(ge=0)]
     feature_matching: Weight
     discriminator_channels: Annotated[int, Field(ge=8, multiple_of=8)]
     caption_dropout: Annotated[float, Field(ge=0, le=1)]

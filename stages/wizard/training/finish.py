@@ -58,6 +58,10 @@ def train(
 ) -> Iterator[dict]:
     """Train UNet, text encoder and decoder; the encoder stays. Yields the terms of every step.
 
+    The discriminator enters after `adversarial_start` steps, when pictures are as good as L1 makes
+    them: before, it wins at once and its gradient, as strong as that of L1, only blurs the aim.
+    Its weight is a share of L1's gradient (the adaptive weight of Esser et al. 2021).
+
     images: uint8 N×S×S×3 with a caption each; `holes` is (how many are drawn, lowest and highest
     share of the image); `settings` is the block `finish`. Resumes from the checkpoint at `path`,
     which holds the averaged weights too.
@@ -90,27 +94,34 @@ def train(
         rng = np.random.default_rng(seed(base_seed, "finish", str(step)))
         noise_of = torch.Generator().manual_seed(seed(base_seed, "finish noise", str(step)))
         batch = draw(rng, noise_of, images, text_of, pool, settings, timesteps, device)
+        judging = settings.adversarial and step >= settings.adversarial_start
         with loop.autocast(device):
             velocity, target = predict(nets, vae, scheduler, tokens.to(device), batch, noise_of)
-            terms = {
-                "latent": losses.hole_weighted_mse(velocity, target, batch.hole, settings.known)
-            }
             made, real, hole = pictures(nets, vae, velocity, batch, settings, rng)
-            pasted = hole * made + (1 - hole) * real
-            share = hole.mean()
-            terms["l1"] = losses.hole_weighted_l1(made, real, hole, settings.known)
-            terms["gradient"] = losses.gradient_l1(pasted, real) / share
-            terms["perceptual"] = features(pasted, real).float() / share
-            judged, expected = judge(pasted, hole), judge(real, hole)
-            terms["adversarial"] = _mean(losses.hinge_generator, judged)
-            terms["feature_matching"] = losses.feature_matching(judged, expected) / share
-        loss = terms["l1"] + sum(getattr(settings, name) * terms[name] for name in WEIGHTED)
+            pasted, share = hole * made + (1 - hole) * real, hole.mean()
+            terms = {
+                "l1": losses.hole_weighted_l1(made, real, hole, settings.known),
+                "gradient": losses.gradient_l1(pasted, real) / share,
+                "perceptual": features(pasted, real).float() / share,
+                "latent": losses.hole_weighted_mse(velocity, target, batch.hole, settings.known),
+            }
+            loss = terms["l1"] + sum(getattr(settings, name) * terms[name] for name in BESIDE_L1)
+            if judging:
+                judged, expected = judge(pasted, hole), judge(real, hole)
+                terms["feature_matching"] = losses.feature_matching(judged, expected) / share
+                terms["adversarial"] = _mean(losses.hinge_generator, judged)
+                terms["balance"] = losses.adaptive_weight(
+                    terms["l1"], terms["adversarial"], vae.decoder.conv_out.weight
+                )
+                loss = loss + settings.feature_matching * terms["feature_matching"]
+                loss = loss + settings.adversarial * terms["balance"] * terms["adversarial"]
         loop.descend(optimizer, loss, nets, rate)
         average.step(nets.parameters())
-        with loop.autocast(device):
-            judged, expected = judge(pasted.detach(), hole), judge(real, hole)
-            terms["discriminator"] = _mean(losses.hinge_discriminator, expected, judged)
-        loop.descend(opponent, terms["discriminator"], judge, rate)
+        if judging:
+            with loop.autocast(device):
+                judged, expected = judge(pasted.detach(), hole), judge(real, hole)
+                terms["discriminator"] = _mean(losses.hinge_discriminator, expected, judged)
+            loop.descend(opponent, terms["discriminator"], judge, rate)
         return terms
 
     parts = {"nets": nets, "judge": judge, "optimizer": optimizer, "opponent": opponent}
@@ -119,8 +130,8 @@ def train(
     return loop.repeat(one_step, parts, settings, path, schedule)
 
 
-# Terms of the loss beside L1 in the hole, whose weights are settings of the same name.
-WEIGHTED = ("latent", "gradient", "perceptual", "adversarial", "feature_matching")
+# Terms of the loss whose weights are settings of the same name.
+BESIDE_L1 = ("gradient", "perceptual", "latent")
 
 
 def trained_parts(
