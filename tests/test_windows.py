@@ -1,11 +1,13 @@
 """Windows around holes: what they cover, what they show, and that the rest stays as it is."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import pytest
 from skimage import data
 
-from wizard.models import windows
+from wizard.models import canvas, windows
 
 SIDE = 64
 
@@ -111,9 +113,9 @@ def test_a_panorama_of_40000_pixels_needs_no_more_windows_than_its_hole():
 
 def test_a_method_without_a_side_gets_the_photograph_as_it_is():
     image, mask = data.astronaut()[:70, :90], scratched(70, 90)
-    canvas = windows.Canvas(image, mask, None, 1.2)
-    ((window,),) = canvas.rounds
-    seen, hole = canvas.cut(window)
+    photograph = canvas.Canvas(image, mask, None, 1.2)
+    ((window,),) = photograph.rounds
+    seen, hole = photograph.cut(window)
     assert np.array_equal(seen, image) and np.array_equal(hole, mask)
 
 
@@ -122,8 +124,8 @@ def test_nothing_under_a_hole_shows_outside_it_at_any_scale(length):
     image = data.astronaut()[:length, :length]
     hole = scratched(length, length, 2)
     other = np.where(hole[..., None], 255 - image, image)
-    seen, small = windows.to_side(image, hole, SIDE, hidden=True)
-    again, _ = windows.to_side(other, hole, SIDE, hidden=True)
+    seen, small = canvas.to_side(image, hole, SIDE, hidden=True)
+    again, _ = canvas.to_side(other, hole, SIDE, hidden=True)
     assert seen.shape == (SIDE, SIDE, 3) and small.shape == (SIDE, SIDE)
     assert np.array_equal(seen[~small], again[~small]) and small.mean() < 0.5
     if length < SIDE:
@@ -134,16 +136,16 @@ def test_a_window_sees_what_was_filled_before_it_and_hides_what_is_not_filled_ye
     image, mask = np.full((64, 200, 3), 100, np.uint8), np.zeros((64, 200), bool)
     mask[30:34] = True
     image[mask] = 255
-    canvas = windows.Canvas(image, mask, SIDE, 1.2)
-    for number, turn in enumerate(canvas.rounds):
+    photograph = canvas.Canvas(image, mask, SIDE, 1.2)
+    for number, turn in enumerate(photograph.rounds):
         for window in turn:
-            seen, hole = canvas.cut(window)
+            seen, hole = photograph.cut(window)
             assert (seen[~hole] < 255).all(), "a hidden pixel shows"
             assert np.array_equal(hole & window.hole, window.hole)
             if number:
                 assert (seen[~hole] == 7).any(), "what was filled before is not seen"
-            canvas.put(window, np.where(hole[..., None], np.uint8(7), seen))
-    assert (canvas.painted[mask] == 7).all() and (canvas.painted[~mask] < 255).all()
+            photograph.put(window, np.where(hole[..., None], np.uint8(7), seen))
+    assert (photograph.painted[mask] == 7).all() and (photograph.painted[~mask] < 255).all()
 
 
 def test_a_smooth_photograph_comes_back_from_a_window_four_times_as_large():
@@ -151,9 +153,85 @@ def test_a_smooth_photograph_comes_back_from_a_window_four_times_as_large():
     image = np.stack([rows // 2, columns // 2, (rows + columns) // 4], axis=-1).astype(np.uint8)
     mask = np.zeros((300, 400), bool)
     mask[30:246, 100:310] = True
-    canvas = windows.Canvas(image, mask, SIDE, 1.2)
-    ((window,),) = canvas.rounds
-    seen, _ = canvas.cut(window, hidden=False)
-    canvas.put(window, seen)
-    error = canvas.painted[mask].astype(int) - image[mask]
+    photograph = canvas.Canvas(image, mask, SIDE, 1.2)
+    ((window,),) = photograph.rounds
+    seen, _ = photograph.cut(window, hidden=False)
+    photograph.put(window, seen)
+    error = photograph.painted[mask].astype(int) - image[mask]
     assert np.abs(error).max() <= 2
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    image: np.ndarray
+    mask: np.ndarray
+    seed: int = 1
+
+
+def jobs() -> list[Job]:
+    image = data.astronaut()
+    small = np.pad(np.ones((8, 8), bool), 28)
+    return [
+        Job("small", image[:64, :64], small),
+        Job("scratched", image[:200, :300], scratched(200, 300)),
+        Job("also small", image[64:128, :64], small),
+        Job("wide", image[:90, :500], scratched(90, 500)),
+        Job("tiny", image[:40, :50], np.asarray(HOLES["a disc"](40, 50))),
+    ]
+
+
+def test_windows_of_several_photographs_share_batches_and_each_photograph_comes_back_whole():
+    sizes, seeds = [], []
+
+    def call(calls):
+        for images, masks, noise in calls:
+            assert {image.shape for image in images} == {(SIDE, SIDE, 3)}
+            sizes.append(len(images))
+            seeds.extend(noise)
+            yield (
+                [
+                    np.where(m[..., None], np.uint8(9), i)
+                    for i, m in zip(images, masks, strict=True)
+                ],
+                0.5,
+            )
+
+    done = {job.name: (job, made) for job, made, _ in canvas.fill(jobs(), call, 4, SIDE, 1.2)}
+    assert len(done) == 5
+    for job, made in done.values():
+        assert made.shape == job.image.shape
+        assert (made[job.mask] == 9).all() or job.name == "tiny"
+    rounds = max(len(windows.plan(job.mask, SIDE, 1.2)) for job in jobs())
+    assert len(sizes) - sizes.count(4) <= rounds, "each round of all has one batch that is not full"
+    assert seeds.count(1) == 5
+
+
+def test_a_photograph_is_filled_alike_whatever_it_shares_its_batches_with():
+    def call(calls):
+        for images, masks, noise in calls:
+            shown = [
+                np.where(m[..., None], np.uint8(s % 251), i // 2 + 20)
+                for i, m, s in zip(images, masks, noise, strict=True)
+            ]
+            yield shown, 0.0
+
+    together = {job.name: made for job, made, _ in canvas.fill(jobs(), call, 3, SIDE, 1.2)}
+    for job in jobs():
+        ((_, alone, _),) = canvas.fill([job], call, 1, SIDE, 1.2)
+        assert np.array_equal(alone, together[job.name]), job.name
+
+
+def test_a_window_that_cannot_be_filled_fails_its_photograph_alone():
+    wide = jobs()[3]
+
+    def call(calls):
+        for images, _, noise in calls:
+            bad = [seed not in (1, jobs()[0].seed) for seed in noise]
+            yield [ValueError("no") if b else i for b, i in zip(bad, images, strict=True)], 0.0
+
+    made = [
+        (job.name, type(made))
+        for job, made, _ in canvas.fill(jobs()[:1] + [wide], call, 4, SIDE, 1.2)
+    ]
+    assert made == [("small", np.ndarray), ("wide", ValueError)]

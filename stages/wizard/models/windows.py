@@ -15,11 +15,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from PIL import Image
-
-from wizard.models import classical
-
-BOX, LANCZOS = Image.Resampling.BOX, Image.Resampling.LANCZOS
 
 
 @dataclass(frozen=True)
@@ -37,71 +32,14 @@ class Window:
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
 
-class Canvas:
-    """A photograph while its windows are filled one after the other.
-
-    ``image`` is uint8 H×W×3, ``mask`` bool H×W, True = hole. ``side`` is the side in pixels of the
-    squares that go to the model, None for a method that takes any size and gets the photograph as
-    it is. ``context`` is the window's side over that of the hole's box, 1 or more.
-
-    ``rounds`` are the windows in their order: those of one round do not overlap, so that they may
-    be filled together, and see what the rounds before them left. ``painted`` is the photograph
-    with all that was painted so far, around the holes too.
-    """
-
-    def __init__(self, image: np.ndarray, mask: np.ndarray, side: int | None, context: float):
-        self.rounds = plan(mask, side, context)
-        self.painted = image.copy()
-        self._image, self._mask, self._side = image, mask, side
-        self._open = mask.copy()
-
-    def cut(self, window: Window, hidden: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """A window's image and mask at the model's side; without ``hidden`` the true image."""
-        image, hole = self._image[window.area], self._open[window.area]
-        filled = self._mask[window.area] & ~hole
-        if hidden and filled.any():
-            image = np.where(filled[..., None], self.painted[window.area], image)
-        return to_side(image, hole, self._side, hidden)
-
-    def put(self, window: Window, painted: np.ndarray) -> None:
-        """Take what the model painted for a window, at the model's side."""
-        height, width = window.hole.shape
-        if painted.shape[:2] != (height, width):
-            painted = np.asarray(Image.fromarray(painted).resize((width, height), LANCZOS))
-        filled = self._mask[window.area] & ~self._open[window.area]
-        kept = self.painted[window.area]
-        self.painted[window.area] = np.where(filled[..., None], kept, painted)
-        self._open[window.area] &= ~window.hole
-
-
-def to_side(
-    image: np.ndarray, hole: np.ndarray, side: int | None, hidden: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """A square image and its mask scaled to ``side``; what the hole hides stays inside it.
-
-    Shrinking makes of each area its mean, and hole where the hole touches it: a filter that
-    reaches further would carry hidden pixels out. Any filter that enlarges reaches further, so
-    the hole is replaced before, unless it is not ``hidden``.
-    """
-    length = len(hole)
-    if side in (None, length):
-        return image, hole
-    how = BOX if length > side else LANCZOS
-    if hidden and length < side:
-        image = classical.telea(classical.mean(image, hole), hole)
-    # Of a mask, the box filter makes shares when it shrinks, and the nearest pixel when it grows.
-    touched = Image.fromarray(hole.astype(np.float32)).resize((side, side), BOX)
-    return np.asarray(Image.fromarray(image).resize((side, side), how)), np.asarray(touched) > 0
-
-
 def plan(mask: np.ndarray, side: int | None, context: float) -> list[list[Window]]:
     """Windows that fill each pixel of the bool H×W mask exactly once, in rounds.
 
     All are square, ``side`` wide or as much wider as their hole needs, and no wider than the
-    photograph is wide and high: there a window is scaled up to the model's side. For ``side`` None
-    there is one, the whole photograph.
+    photograph is wide and high: there a window is scaled up to the model's side. Where ``side`` is
+    None, or no pixel is hole, there is one: the whole photograph.
     """
-    if side is None:
+    if side is None or not mask.any():
         return [[Window(0, 0, mask)]]
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     labels = labels.astype(np.int32, copy=False)
