@@ -73,8 +73,7 @@ def main(params_path: Path) -> None:
     called = names.called(everything.inpaint.model_dump())
     publish_all = partial(publish, rows, good, lost + len(failed), settings, draws, called)
     quality, ranked = publish_all({})
-    image_of = {row["id"]: row["image"] for row in good if row["method"] == names.MODEL}
-    write_json("ratings", ratings.summarise(answers, image_of, **draws))
+    write_json("ratings", ratings.summarise(answers, good, **draws))
     if settings.learned and good:
         figures: dict[tuple[str, str], float] = {}
         try:

@@ -1,6 +1,7 @@
 """Each metric on images whose answer is known, and our numbers beside other libraries'."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from wizard.metrics import (
     ratings,
     seam,
     sharpness,
+    strength,
     summary,
 )
 from wizard.metrics.diversity import diversity
@@ -335,6 +337,20 @@ class TestSummary:
         assert math.copysign(1, summary.quality(rows, 0, 0.78, 100, 0)["hole"]["tiny"]) == 1
 
 
+def scored(ids: Iterable[str], **methods: float) -> list[dict]:
+    """Rows of scores.csv: a photograph for each id, an SSIM for each method."""
+    return [
+        {"id": name, "image": f"photo of {name}", "sample": 0, "method": method, "ssim": value}
+        for name in ids
+        for method, value in (methods or {"model": 0.9, "baseline": 0.8}).items()
+    ]
+
+
+def choice(rater: str, name: str, first: str, second: str, value: str) -> dict:
+    asked = {"run": first, "against": second, "criterion": "preference"}
+    return {"rater": rater, "id": name, "sample": 0, "value": value, "note": ""} | asked
+
+
 class TestRatings:
     def rate(self, tmp_path, *lines: str) -> list[dict]:
         path = tmp_path / "ratings.csv"
@@ -380,7 +396,7 @@ class TestRatings:
 
     def test_the_later_judgement_of_one_rater_counts(self, tmp_path):
         rows = self.rate(tmp_path, "ann,a,model,artifacts,1,", "ann,a,model,artifacts,5,")
-        figures = ratings.summarise(rows, {"a": "photo"}, 200, 0)
+        figures = ratings.summarise(rows, scored("a"), 200, 0)
         assert figures["artifacts"]["model"] == {"count": 1, "mean": 5.0}
 
     def test_agreement_is_one_when_all_agree_and_absent_when_it_cannot_be_told(self, tmp_path):
@@ -390,16 +406,106 @@ class TestRatings:
             for name, value in (("a", 1), ("b", 3), ("c", 5))
         ]
         lonely = [line.replace("artifacts", "seamlessness") for line in agreed[:3]]
-        figures = ratings.summarise(
-            self.rate(tmp_path, *agreed, *lonely), dict.fromkeys("abc", "photo"), 200, 0
-        )
+        rows = self.rate(tmp_path, *agreed, *lonely)
+        figures = ratings.summarise(rows, scored("abc"), 200, 0)
         assert figures["artifacts"]["agreement"] == 1
         assert "agreement" not in figures["seamlessness"]
         assert "agreement" not in figures.get("contextual_accuracy", {})
 
     def test_no_ratings_is_counts_alone(self, tmp_path):
-        figures = ratings.summarise(self.rate(tmp_path), {}, 200, 0)
+        figures = ratings.summarise(self.rate(tmp_path), [], 200, 0)
         assert figures == {"ratings": 0, "raters": 0, "unknown": 0}
+
+
+class TestChoices:
+    def test_votes_on_one_photograph_are_not_independent(self):
+        """Ten raters of six photographs are no sixty photographs."""
+        names = "abcdef"
+        rows = [
+            choice(
+                f"rater{number}", name, "model", "baseline", "model" if name < "d" else "baseline"
+            )
+            for number in range(10)
+            for name in names
+        ]
+        figures = ratings.summarise(rows, scored(names), 2000, 0)["preference"]
+        assert (figures["model"], figures["count"]) == (0.5, 60)
+        assert figures["high"] - figures["low"] > 0.7
+
+    def test_one_opinion_of_all_still_leaves_doubt(self):
+        names = "abcdef"
+        rows = [choice("ann", name, "baseline", "model", "model") for name in names]
+        figures = ratings.summarise(rows, scored(names), 200, 0)["preference"]
+        assert (figures["model"], figures["high"]) == (1, 1)
+        assert figures["low"] == pytest.approx(0.61, abs=0.01)
+
+    def test_ties_are_counted_and_decide_no_preference(self):
+        rows = [choice("ann", name, "model", "baseline", "tie") for name in "abcdef"]
+        figures = ratings.summarise(rows, scored("abcdef"), 200, 0)
+        assert figures["choices"]["count"] == figures["choices"]["ties"] == 6
+        assert "preference" not in figures and "predicts" not in figures
+        assert [one["score"] for one in figures["choices"]["methods"].values()] == [0, 0]
+
+    def test_the_order_in_which_a_pair_was_shown_changes_nothing(self):
+        names = "abcdefgh"
+        winners = ["model", "model", "baseline", "tie"] * 2
+        shown = [
+            choice("ann", *one, "model", "baseline", w)
+            for one, w in zip(names, winners, strict=True)
+        ]
+        turned = [row | {"run": row["against"], "against": row["run"]} for row in shown]
+        turned += [row | {"rater": "ben"} for row in shown]
+        figures = ratings.summarise(turned, scored(names), 200, 0)
+        same = ratings.summarise(shown + turned[8:], scored(names), 200, 0)
+        assert figures == same and figures["choices"]["agreement"] == 1
+        assert figures["choices"]["methods"]["model"]["score"] > 0
+
+    def test_a_metric_that_people_follow_predicts_them_and_one_they_do_not_follow_does_not(self):
+        rng = np.random.default_rng(0)
+        rows, answers = [], []
+        for number in range(12):
+            quality = dict(zip(("model", "baseline", "other"), rng.permutation(3), strict=True))
+            quality["model"] += 2
+            for method, value in quality.items():
+                row = {"id": f"p{number}", "image": f"p{number}", "sample": 0, "method": method}
+                rows.append(
+                    row | {"ssim": value / 9, "psnr": -float(value), "edge_seam": 9 - value}
+                )
+            for pair in (("model", "baseline"), ("other", "model"), ("baseline", "other")):
+                best = max(pair, key=quality.get)
+                if quality[pair[0]] != quality[pair[1]]:
+                    answers.append(choice("ann", f"p{number}", *pair, best))
+        predicts = ratings.summarise(answers, rows, 200, 0)["predicts"]
+        assert predicts["ssim"]["agrees"] == predicts["edge_seam"]["agrees"] == 1
+        assert predicts["psnr"]["agrees"] == 0
+        assert predicts["ssim"]["correlation"] == -predicts["psnr"]["correlation"] > 0.4
+
+    def test_scores_recover_known_strengths_in_95_of_100_data_sets(self):
+        """Three raters, each with some taste of their own, see a random pair of each photograph."""
+        methods, rng = ["a", "b", "c", "d"], np.random.default_rng(0)
+        truth = np.array([0.8, 0.0, -0.3, -0.5])
+
+        def answer(rater: int, taste: np.ndarray, photograph: int) -> strength.Choice:
+            i, j = rng.choice(4, 2, replace=False)
+            weights = np.exp([taste[i], taste[j], math.log(0.6) + (taste[i] + taste[j]) / 2])
+            which = int(rng.choice(3, p=weights / weights.sum()))
+            return strength.Choice(methods[i], methods[j], which, f"p{photograph}", f"r{rater}")
+
+        hits, estimates = [], []
+        for draw in range(240):
+            tastes = rng.normal(0, 0.2, (3, 4))
+            tastes += truth - tastes.mean(axis=1, keepdims=True)
+            choices = [answer(r, tastes[r], photo) for photo in range(36) for r in range(3)]
+            found = list(strength.scores(choices, methods, 60, draw).values())
+            estimates.append([one["score"] for one in found])
+            hits += [one["low"] <= t <= one["high"] for one, t in zip(found, truth, strict=True)]
+        assert np.mean(hits) == pytest.approx(0.95, abs=0.02)
+        assert np.mean(estimates, axis=0) == pytest.approx(truth, abs=0.06)
+
+    def test_a_method_that_never_lost_has_a_finite_score(self):
+        rows = [choice("ann", name, "model", "baseline", "model") for name in "abcdefgh"]
+        found = ratings.summarise(rows, scored("abcdefgh"), 200, 0)["choices"]["methods"]
+        assert 1 < found["model"]["score"] < 5 and found["model"]["high"] < 20
 
 
 class TestDistances:

@@ -345,16 +345,21 @@ def test_two_raters_in_two_windows_are_read_together(browser, address, tmp_path)
                 page.keyboard.type(keys + "j")
             rows, text = exported(page, f"ratings-{rater.lower()}.csv")
             (folder / f"{rater}.csv").write_text(text)
-            image_of = {one["id"]: one["id"].partition("_")[0] for one in good(page)}
+            holes = {one["id"] for one in good(page)}
     answers = opinions.read(opinions.find(tmp_path))
     assert len(answers) == 2 * 5 * 7
-    figures = ratings.summarise(answers, image_of, resamples=200, seed=0)
+    scored = [
+        {"id": hole, "image": hole.partition("_")[0], "sample": 0, "method": method}
+        for hole in holes
+        for method in ("model", "baseline")
+    ]
+    figures = ratings.summarise(answers, scored, resamples=200, seed=0)
     assert figures["raters"] == 2
     given = {"Ann": (5, 2), "Bob": (3, 5)}  # seamlessness of A and of B
     expected = [
         given[rater][order.index("model")]
         for (rater, hole), order in shown.items()
-        if hole in image_of
+        if hole in holes
     ]
     assert figures["seamlessness"]["model"]["mean"] == pytest.approx(np.mean(expected), abs=1e-4)
 

@@ -1,59 +1,74 @@
-"""What people said, in figures: mean scores, agreement, and the choices between two methods."""
+"""What people said, in figures: scores of 1–5, choices, and which metric says the same."""
 
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.stats import spearmanr
 
+from wizard.metrics import strength
 from wizard.metrics.intervals import binomial, bootstrap_means
-from wizard.names import BASELINE, MODEL
+from wizard.names import BASELINE, METRICS, MODEL, in_order
 from wizard.opinions import CRITERIA, PREFERENCE, TIE
 
-RUNS = (MODEL, BASELINE)
+DIGITS = 3
 
 
 def summarise(
-    ratings: list[dict], image_of: dict[str, str], resamples: int, seed: int
+    answers: list[dict], rows: list[dict], resamples: int, seed: int
 ) -> dict[str, int | dict]:
-    """The figures of ratings.json; only ratings of the results in ``image_of`` (id → image) count.
+    """The figures of ratings.json.
 
-    ``ratings`` and ``raters`` are counts, ``unknown`` the ratings of anything else. For each
-    criterion and run ``mean`` (1–5), ``count`` and, from six photographs on, the 95% interval
-    ``low``, ``high`` (photographs resampled); ``agreement`` is Krippendorff's alpha for ordinal
-    data (Krippendorff 2011, "Computing Krippendorff's alpha-reliability"; 1 full agreement,
-    0 chance), absent where no two people rated the same or all gave one value. ``preference.model``
-    is the share of choices for the model with its Wilson interval. What cannot be had is absent.
+    ``answers`` are those of ``opinions.read``, ``rows`` those of scores.csv that were scored; only
+    answers about these count. What cannot be had is absent.
+
+    - ``ratings``, ``raters``: counts; ``unknown``: answers about anything else
+    - for each criterion and method ``mean`` (1–5), ``count`` and, from six photographs on, the 95%
+      interval ``low``, ``high`` (photographs resampled); ``agreement`` is Krippendorff's alpha for
+      ordinal data (Krippendorff 2011, "Computing Krippendorff's alpha-reliability"; 1 full
+      agreement, 0 chance), absent where no two people rated the same or all gave one value
+    - ``preference``: of the choices between model and baseline that were no tie, the share for
+      the ``model``, with its interval over photographs
+    - ``choices``: ``count``, ``ties``, ``agreement`` (alpha for nominal data), and for each method
+      its Bradley–Terry ``score`` with interval (see ``strength``)
+    - ``predicts``: for each metric ``agrees``, the share of decided choices in which it prefers
+      the method that the rater chose, with its interval over photographs, and ``correlation``,
+      Spearman's between the methods' scores and how good the metric finds them on average, where
+      three or more methods were compared
     """
-    known = [row for row in ratings if row["id"] in image_of]
-    latest = {_asked(row): row for row in known}
-    rows = list(latest.values())
+    scored = {(row["id"], row["sample"], row["method"]): row for row in rows}
+    known = [row for row in answers if all(key in scored for key in _subjects(row))]
+    given = list({_asked(row): row for row in known}.values())
     summary = {
-        "ratings": len(rows),
-        "raters": len({row["rater"] for row in rows}),
-        "unknown": len(ratings) - len(known),
+        "ratings": len(given),
+        "raters": len({row["rater"] for row in given}),
+        "unknown": len(answers) - len(known),
     }
+    image_of = {row["id"]: row["image"] for row in rows}
+    draws = {"resamples": resamples, "seed": seed}
     for criterion in CRITERIA:
-        about = [row for row in rows if row["criterion"] == criterion]
+        about = [row for row in given if row["criterion"] == criterion]
         figures = {}
-        for run in RUNS:
-            of_run = [row for row in about if row["run"] == run]
-            if of_run:
-                images = [image_of[row["id"]] for row in of_run]
-                figures[run] = _mean([row["value"] for row in of_run], images, resamples, seed)
-        agreement = _agreement(about)
-        if agreement is not None:
-            figures["agreement"] = round(agreement, 4)
+        for method in in_order(row["run"] for row in about):
+            own = [row for row in about if row["run"] == method]
+            values = [row["value"] for row in own]
+            figures[method] = {"count": len(own)}
+            figures[method] |= _mean(values, [image_of[row["id"]] for row in own], **draws)
+        figures |= _agreement(about, "ordinal")
         if figures:
             summary[criterion] = figures
-    choices = [
-        row["value"]
-        for row in rows
-        if row["criterion"] == PREFERENCE
-        and {row["run"], row["against"]} == set(RUNS)
-        and row["value"] != TIE
-    ]
+    choices = [row for row in given if row["criterion"] == PREFERENCE]
     if choices:
-        summary["preference"] = _share(choices.count(MODEL), len(choices))
+        summary |= _preference(choices, image_of, **draws)
+        summary["choices"] = _choices(choices, image_of, **draws)
+        predicts = _predicts(choices, scored, summary["choices"]["methods"], **draws)
+        summary |= {"predicts": predicts} if predicts else {}
     return summary
+
+
+def _subjects(row: dict) -> list[tuple[str, int, str]]:
+    """The results that an answer is about."""
+    methods = [row["run"]] + ([row["against"]] if row["criterion"] == PREFERENCE else [])
+    return [(row["id"], row["sample"], method) for method in methods]
 
 
 def _asked(row: dict) -> tuple:
@@ -62,34 +77,123 @@ def _asked(row: dict) -> tuple:
     return row["rater"], row["id"], row["sample"], pair, row["criterion"]
 
 
-def _mean(values: list[int], images: list[str], resamples: int, seed: int) -> dict:
+def _mean(
+    values: list[float], images: list[str], resamples: int, seed: int, name: str = "mean"
+) -> dict[str, float]:
     column = np.array(values, float)[:, None]
     (low,), (high,) = bootstrap_means(column, np.array(images), resamples, seed)
-    numbers = {"mean": column.mean(), "low": low, "high": high}
-    kept = {key: round(float(one), 4) for key, one in numbers.items() if not np.isnan(one)}
-    return {"count": len(values)} | kept
+    return _rounded({name: column.mean(), "low": low, "high": high})
 
 
-def _share(successes: int, trials: int) -> dict:
-    low, high = binomial(successes, trials)
-    numbers = {"model": successes / trials, "low": low, "high": high}
-    return {"count": trials} | {key: round(value, 4) for key, value in numbers.items()}
+def _rounded(numbers: dict[str, float]) -> dict[str, float]:
+    return {
+        key: round(float(value), DIGITS) + 0.0
+        for key, value in numbers.items()
+        if not np.isnan(value)
+    }
 
 
-def _agreement(rows: Iterable[dict]) -> float | None:
-    """Krippendorff's alpha over rated things (a result of a run), None when it is undefined."""
-    rows = list(rows)
-    raters = sorted({row["rater"] for row in rows})
-    things = sorted({(row["id"], row["sample"], row["run"]) for row in rows})
-    given = np.full((len(raters), len(things)), np.nan)
+def _share(hits: list[bool], images: list[str], name: str, resamples: int, seed: int) -> dict:
+    """A share with its interval over photographs.
+
+    Where all answers are alike, resampling sees no doubt: the interval is then Wilson's for as
+    many answers as there are photographs.
+    """
+    figures = {"count": len(hits)} | _mean([*map(float, hits)], images, resamples, seed, name)
+    if "low" in figures and figures["low"] == figures["high"]:
+        photographs = len(set(images))
+        low, high = binomial(photographs if hits[0] else 0, photographs)
+        figures |= _rounded({"low": low, "high": high})
+    return figures
+
+
+def _preference(
+    choices: list[dict], image_of: dict[str, str], resamples: int, seed: int
+) -> dict[str, dict]:
+    decided = [
+        row
+        for row in choices
+        if {row["run"], row["against"]} == {MODEL, BASELINE} and row["value"] != TIE
+    ]
+    if not decided:
+        return {}
+    hits = [row["value"] == MODEL for row in decided]
+    images = [image_of[row["id"]] for row in decided]
+    return {PREFERENCE: _share(hits, images, MODEL, resamples, seed)}
+
+
+def _choices(choices: list[dict], image_of: dict[str, str], resamples: int, seed: int) -> dict:
+    answers = {TIE: strength.TIE}
+    asked = [
+        strength.Choice(
+            first=row["run"],
+            second=row["against"],
+            answer=answers.get(row["value"], int(row["value"] == row["against"])),
+            photograph=image_of[row["id"]],
+            rater=row["rater"],
+        )
+        for row in choices
+    ]
+    methods = in_order(method for row in choices for method in (row["run"], row["against"]))
+    scores = strength.scores(asked, methods, resamples, seed)
+    summary = {"count": len(choices), "ties": sum(row["value"] == TIE for row in choices)}
+    return (
+        summary
+        | _agreement(choices, "nominal")
+        | {"methods": {method: _rounded(one) for method, one in scores.items()}}
+    )
+
+
+def _predicts(
+    choices: list[dict], scored: dict, strengths: dict[str, dict], resamples: int, seed: int
+) -> dict[str, dict]:
+    predicts = {}
+    for name, how in METRICS.items():
+        hits, images, losses = [], [], {}
+        for row in choices:
+            pair = [scored[key] for key in _subjects(row)]
+            if how.best is None or any(one.get(name) is None for one in pair):
+                continue
+            first, second = (how.loss(one[name]) for one in pair)
+            for method, loss in ((row["run"], first), (row["against"], second)):
+                losses.setdefault(method, []).append(loss)
+            if row["value"] != TIE and first != second:
+                hits.append((first < second) == (row["value"] == row["run"]))
+                images.append(pair[0]["image"])
+        if hits:
+            predicts[name] = _share(hits, images, "agrees", resamples, seed)
+            predicts[name] |= _correlation(losses, strengths)
+    return predicts
+
+
+def _correlation(losses: dict[str, list[float]], strengths: dict[str, dict]) -> dict[str, float]:
+    """Spearman's correlation over methods; above 0 the metric orders them as people do."""
+    if len(losses) < 3:
+        return {}
+    goodness = [-np.mean(losses[method]) for method in losses]
+    scores = [strengths[method]["score"] for method in losses]
+    if len(set(goodness)) == 1 or len(set(scores)) == 1:
+        return {}
+    return _rounded({"correlation": spearmanr(goodness, scores).statistic})
+
+
+def _agreement(rows: Iterable[dict], level: str) -> dict[str, float]:
+    """Krippendorff's alpha over what was asked; empty when it is undefined.
+
+    What was asked is a result of a method, or a pair of them; a pair's answers are numbered in
+    the order of the methods' names, whichever stood first.
+    """
+    given: dict[tuple, dict[str, int]] = {}
     for row in rows:
-        thing = things.index((row["id"], row["sample"], row["run"]))
-        given[raters.index(row["rater"]), thing] = row["value"]
-    shared = given[:, (~np.isnan(given)).sum(axis=0) >= 2] if rows else given
-    values = shared[~np.isnan(shared)]
-    if len(np.unique(values)) < 2:
-        return None
+        pair = tuple(sorted({row["run"], row["against"]} - {""}))
+        number = row["value"] if level == "ordinal" else [*pair, TIE].index(row["value"])
+        given.setdefault((row["id"], row["sample"], pair), {})[row["rater"]] = number
+    shared = [answers for answers in given.values() if len(answers) >= 2]
+    raters = sorted({rater for answers in shared for rater in answers})
+    table = np.array([[answers.get(rater, np.nan) for answers in shared] for rater in raters])
+    if len(np.unique(table[~np.isnan(table)])) < 2:
+        return {}
 
     import krippendorff
 
-    return float(krippendorff.alpha(shared, level_of_measurement="ordinal"))
+    return _rounded({"agreement": krippendorff.alpha(table, level_of_measurement=level)})
