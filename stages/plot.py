@@ -2,8 +2,9 @@
 
     python stages/plot.py          (or: dvc repro plot)
 
-Reads the manifests under data/ with their files, what people said (data/ratings.csv and
-data/ratings/*.csv), metrics/scores.csv, by_hole.json, quality.json and ranking.json; writes
+Reads the manifests under data/ with their files, what people said (data/ratings.csv,
+data/ratings/*.csv, data/picks.csv), metrics/scores.csv, by_hole.json, quality.json and
+ranking.json; writes
 
     metrics/figures/*.png, *.pdf     ranking, distributions, by hole size, gain, examples, ratings
     metrics/cost.png, cost.pdf       quality against the time that each method takes
@@ -185,6 +186,7 @@ def exhibits(
     chosen: list[tuple[str, str]], rows: list[dict], album: Album, methods: list[str]
 ) -> Iterator[dict]:
     """What the review page shows of each hole, loaded in its turn."""
+    kept = opinions.picks(DATA / "picks.csv")
     of_hole: dict[str, list[dict]] = {hole: [] for _, hole in chosen}
     for row in rows:
         if row["id"] in of_hole:
@@ -201,6 +203,7 @@ def exhibits(
             "hole_fraction": own[0].get("hole_fraction"),
             "prompt": photo.get("prompt") or "",
             "facts": {label: photo[key] for key, label in LABELS.items() if photo.get(key)},
+            "pick": kept.get(hole),
             "views": album.views(hole, methods),
             "scores": {method: by_sample(own, method) for method in methods},
         }

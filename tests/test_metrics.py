@@ -394,6 +394,11 @@ class TestRatings:
             ("ben", 1, "mean", "", 2),
         ]
 
+    def test_a_pick_that_is_no_sample_is_named_with_its_line(self, tmp_path):
+        (tmp_path / "picks.csv").write_text("id,sample\na,1\nb,best\n")
+        with pytest.raises(ValueError, match=r"picks.csv:3: sample 'best': allowed: 0, 1, 2"):
+            opinions.picks(tmp_path / "picks.csv")
+
     def test_the_later_judgement_of_one_rater_counts(self, tmp_path):
         rows = self.rate(tmp_path, "ann,a,model,artifacts,1,", "ann,a,model,artifacts,5,")
         figures = ratings.summarise(rows, scored("a"), 200, 0)

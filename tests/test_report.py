@@ -1,5 +1,6 @@
 """Figures, sheets, histograms, and the choice and embedding of what the review page shows."""
 
+import base64
 import csv
 import io
 import json
@@ -363,6 +364,23 @@ def test_a_hole_has_the_pictures_and_the_values_of_all_its_samples(tmp_path, mon
     assert first != second and len(one["views"]["error"]) == 2
     assert len(one["views"]["baseline"]) == len(one["scores"]["baseline"]) == 1
     assert one["scores"]["model"][0]["ssim"] > one["scores"]["model"][1]["ssim"]
+
+
+def test_photographs_of_different_shapes_are_shown_as_they_are(tmp_path, monkeypatch):
+    small_project.build(tmp_path)
+    for path in (tmp_path / "data").glob("**/helmet*.png"):
+        with Image.open(path) as picture:
+            flat = picture.crop((0, 0, small_project.SIZE, 40))
+        flat.save(path)
+    monkeypatch.chdir(tmp_path)
+    plot.main(tmp_path / "params.yaml")
+    for one in island(tmp_path)["results"]:
+        sizes = {opened(url).size for own in one["views"].values() for url in own}
+        assert sizes == {(64, 40 if one["id"].startswith("helmet") else 64)}
+
+
+def opened(url):
+    return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
 
 
 def test_the_prompt_of_a_photograph_is_on_the_page(tmp_path, monkeypatch):

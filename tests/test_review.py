@@ -244,7 +244,11 @@ def test_of_several_samples_one_is_kept(browser, tmp_path):
         assert card.locator("button[aria-pressed=true]").count() == 1
         with page.expect_download() as waiting:
             page.click("#export-picks")
-        assert waiting.value.path().read_text() == f"id,sample\n{hole},2\n"
+        waiting.value.save_as(tmp_path / "data/picks.csv")
+    assert opinions.picks(tmp_path / "data/picks.csv") == {hole: 2}
+    with visit(browser, draw_page(tmp_path)) as page:  # in a browser that kept nothing
+        assert page.locator(".card", has=page.locator("[aria-pressed=true]")).count() == 1
+        assert page.locator(".samples input:checked").first.input_value() == "2"
 
 
 def test_settings_and_quality_are_told(page):

@@ -11,10 +11,12 @@ per answer. There are two kinds:
 ``id`` and ``sample`` name the result as scores.csv does. A note belongs to what was shown and
 stands in one of its rows. Files of the older form, without ``sample`` and ``against``, hold sample
 0, and choices between model and baseline.
+
+``picks.csv`` has the columns ``id, sample``: which of several samples of a hole is to be kept.
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from wizard import names
@@ -24,6 +26,7 @@ PREFERENCE, TIE = "preference", "tie"
 HEADER = ["rater", "id", "sample", "run", "against", "criterion", "value", "note"]
 OLD_HEADER = [column for column in HEADER if column not in ("sample", "against")]
 SCALE = range(1, 6)
+PICKS_HEADER = ["id", "sample"]
 
 
 def find(folder: Path) -> list[Path]:
@@ -42,17 +45,34 @@ def read(files: Iterable[Path | str]) -> list[dict]:
     return [row for file in files for row in _read(file)]
 
 
+def picks(path: Path | str) -> dict[str, int]:
+    """Which sample of each hole is kept, by the hole's id; errors are :func:`read`'s."""
+    return {row["id"]: _sample(row, where) for where, row in _rows(path, PICKS_HEADER)}
+
+
 def _read(path: Path | str) -> list[dict]:
+    return [_checked(_complete(row), where) for where, row in _rows(path, HEADER, OLD_HEADER)]
+
+
+def _rows(path: Path | str, *headers: list[str]) -> Iterator[tuple[str, dict]]:
+    """The rows of a CSV file that begins with one of these headers, each with its place."""
     with open(path, encoding="utf-8-sig", newline="") as file:
         lines = csv.DictReader(file, strict=True)
         try:
-            if lines.fieldnames not in (HEADER, OLD_HEADER):
-                raise ValueError(f"{path}: the first line must be {','.join(HEADER)}")
-            return [_checked(_complete(row), f"{path}:{lines.line_num}") for row in lines]
+            if lines.fieldnames not in headers:
+                raise ValueError(f"{path}: the first line must be {','.join(headers[0])}")
+            for row in lines:
+                yield f"{path}:{lines.line_num}", row
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(
                 f"{path}:{lines.line_num}: not CSV in UTF-8 ({error}); export it again"
             ) from None
+
+
+def _sample(row: dict, where: str) -> int:
+    if not (row["sample"] or "").isdecimal():
+        raise ValueError(f"{where}: sample {row['sample']!r}: allowed: 0, 1, 2 and so on")
+    return int(row["sample"])
 
 
 def _complete(row: dict) -> dict:
@@ -81,7 +101,5 @@ def _checked(row: dict, where: str) -> dict:
             f"{where}: run {pair[0]!r}, against {pair[1]!r}: a score is of one method, a choice "
             "between two"
         )
-    if not row["sample"].isdecimal():
-        raise ValueError(f"{where}: sample {row['sample']!r}: allowed: 0, 1, 2 and so on")
     value = row["value"] if choice else int(row["value"])
-    return row | {"sample": int(row["sample"]), "value": value}
+    return row | {"sample": _sample(row, where), "value": value}

@@ -491,8 +491,10 @@ def comparison(examples: Sequence[dict], labels: Labels) -> Figure:
     """
     order = ["original", "masked", *labels, "error"]
     views = [view for view in order if any(view in example for example in examples)]
-    figure = Figure(figsize=(2.08 * len(views), 1.95 * len(examples) + 0.3), layout="constrained")
-    axes = figure.subplots(len(examples), len(views), squeeze=False)
+    shapes = [next(one[view] for view in views if view in one).shape for one in examples]
+    heights = [height / width for height, width, _ in shapes]
+    figure = Figure(figsize=(2.08 * len(views), 1.95 * sum(heights) + 0.3), layout="constrained")
+    axes = figure.subplots(len(examples), len(views), squeeze=False, height_ratios=heights)
     for example, line in zip(examples, axes, strict=True):
         for axis, view in zip(line, views, strict=True):
             if view in example:

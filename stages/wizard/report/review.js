@@ -147,7 +147,7 @@ function drawGrid() {
 }
 
 function card(result) {
-  let sample = picks[result.id] ?? 0;
+  let sample = Math.min(picks[result.id] ?? 0, samplesOf(result) - 1);
   const numbers = make("p", { className: "numbers" });
   const tellNumbers = () => {
     const names = new Set([data.headline, "psnr", $("sort").value]);
@@ -190,7 +190,8 @@ function radios(name, label, options, value, act) {
 /* Of several samples of one hole one may be kept: data/picks.csv. */
 
 const PICKS = `image-wizard-picks-${data.key}`;
-const picks = stored(PICKS, {});
+const picks = stored(PICKS, Object.fromEntries(
+  data.results.filter(({ pick }) => known(pick)).map(({ id, pick }) => [id, pick])));
 
 function sampleRow(result, sample, choose) {
   const count = samplesOf(result);

@@ -92,8 +92,9 @@ def page(
 
     Each of the ``count`` results is one hole: ``id``, ``reason`` (of :func:`choose`), ``status``,
     ``error`` (or None), ``hole_fraction`` (or None), ``prompt`` ("" for none), ``facts`` (what is
-    told of the photograph: label → text), ``views`` (name → its pictures, uint8 H×W×3, one per
-    sample, None for a missing one) and ``scores`` (method → one metric → value per sample).
+    told of the photograph: label → text), ``pick`` (the sample that is kept, or None), ``views``
+    (name → its pictures, uint8 H×W×3, one per sample, None for a missing one) and ``scores``
+    (method → one metric → value per sample).
     ``labels`` name the methods, in the order in which they are shown. ``metrics`` are the columns
     to sort and filter by, ``headline`` the one sorted by first. ``settings`` and ``quality`` are
     shown as they are. ``seed`` determines what raters are shown in which order.
