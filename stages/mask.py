@@ -26,10 +26,12 @@ PREVIEWED = 24
 def main(params_path: Path) -> None:
     everything = params.load(params_path)
     settings, runtime = everything.mask, everything.runtime
+    masks.check(settings.shape, settings.variant, settings.ratio)
+    library = files.Library(Path(settings.folder)) if settings.shape == "files" else None
     photographs = records.usable(records.read(DATA / "images.jsonl"))
 
     folder = records.Folder(DATA / "masks")
-    work = partial(draw_all, settings=settings)
+    work = partial(draw_all, settings=settings, library=library)
     drawn = local.run(work, photographs, runtime.workers, processes=False)
     rows = records.Rows()
     for made in progress(drawn, len(photographs), "mask"):
@@ -39,42 +41,54 @@ def main(params_path: Path) -> None:
             rows.append(row)
     folder.sweep()
     records.write(DATA / "masks.jsonl", rows)
-    preview(photographs, records.usable(rows))
     report_failures(rows, runtime.max_failures)
+    preview(photographs, records.usable(rows))
 
 
-def draw_all(photo: dict, settings: params.Mask) -> list[tuple[dict, np.ndarray | None]]:
+def draw_all(
+    photo: dict, settings: params.Mask, library: files.Library | None
+) -> list[tuple[dict, np.ndarray | None]]:
     """The masks of one photograph, each with its finished row."""
-    height, width = images.load(DATA / photo["file"]).shape[:2]
-    if settings.shape == "files":
-        found = files.find(Path(settings.folder), photo["source_name"]) or [None]
-    else:
-        count = settings.per_image
-        if count == "auto":
-            count = 8 if photo["source"] == "samples" else 1
-        found = [None] * count
-    return [draw(photo, k, path, height, width, settings) for k, path in enumerate(found)]
+    count = settings.per_image
+    if count == "auto":
+        count = 8 if photo["source"] == "samples" else 1
+    found = [None] * count
+    if library and settings.pairing == "name":
+        found = library.of(photo["source_name"]) or [None]
+    pixels = images.load(DATA / photo["file"])
+    return [draw(photo, k, pixels, path, settings, library) for k, path in enumerate(found)]
 
 
 def draw(
-    photo: dict, k: int, path: Path | None, height: int, width: int, settings: params.Mask
+    photo: dict,
+    k: int,
+    pixels: np.ndarray,
+    path: Path | None,
+    settings: params.Mask,
+    library: files.Library | None,
 ) -> tuple[dict, np.ndarray | None]:
     """One finished row and its mask; a mask that cannot be had is a failed row."""
     name = f"{photo['id']}_mask{k:03d}"
     row = {"id": name, "image": photo["id"], "mask": k, "shape": settings.shape}
     rng = np.random.default_rng(records.seed(settings.seed, "mask", name))
+    height, width = pixels.shape[:2]
     try:
-        if settings.shape == "files":
-            # Aligned photographs were turned and cropped in a way that a mask cannot follow.
-            original = None if "crop" in photo else tuple(photo["original_size"])
-            mask = files.load(path, height, width, settings.hole, original)
-        else:
+        if library is None:
             ratio = settings.ratio
             if isinstance(ratio, list):
                 ratio = rng.uniform(*ratio)
-            options = {"strokes": settings.strokes, "side": settings.side}
-            mask = masks.draw(settings.shape, rng, height, width, ratio, **options)
-    except ValueError as error:
+            mask = masks.draw(settings.shape, rng, height, width, ratio, settings.variant)
+        elif settings.pairing == "shuffle":
+            mask = files.resized(library.draw(rng), height, width, settings.hole)
+        elif path is None:
+            raise records.Unusable(
+                "no mask in mask.folder; name it <image>.png or <image>_mask.png"
+            )
+        else:
+            # Aligned photographs were turned and cropped in a way that a mask cannot follow.
+            original = None if "crop" in photo else tuple(photo["original_size"])
+            mask = files.load(path, height, width, settings.hole, original)
+    except records.Unusable as error:
         return row | {"status": records.FAILED, "error": str(error)}, None
     facts = {"file": f"masks/{name}.png", "hole_fraction": round(float(mask.mean()), 6)}
     return row | facts | {"status": records.OK}, mask
@@ -82,12 +96,21 @@ def draw(
 
 def preview(photographs: records.Rows, rows: records.Rows) -> None:
     """A sheet of the first holes over their photographs."""
-    files_of = {photo["id"]: DATA / photo["file"] for photo in photographs[:PREVIEWED]}
+    if not rows:
+        raise ValueError("no hole in any photograph, so there is nothing to inpaint")
     shown = rows[:PREVIEWED]
+    wanted = {row["image"] for row in shown}
+    file_of = {photo["id"]: photo["file"] for photo in photographs if photo["id"] in wanted}
     sheet = sheets.mask_sheet(
-        [images.load(files_of[row["image"]]) for row in shown],
-        [images.load_mask(DATA / row["file"]) for row in shown],
-        [row["id"] for row in shown],
+        (
+            (
+                images.load(DATA / file_of[row["image"]]),
+                images.load_mask(DATA / row["file"]),
+                row["id"],
+            )
+            for row in shown
+        ),
+        len(shown),
     )
     records.write_atomic(Path("metrics/masks.png"), images.encode(sheet))
 

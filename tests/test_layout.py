@@ -42,15 +42,20 @@ def room(file: Path) -> str:
 
 
 def closure(script: Path) -> set[str]:
-    """All files of ours that a script can load, as dvc.yaml names them."""
-    seen, waiting = set(), [script]
+    """All files of ours that a script can load, as dvc.yaml names them.
+
+    A room with a table of names is named as a folder: the table loads any of its files, and one
+    more of them needs no line in dvc.yaml.
+    """
+    seen, waiting, whole_rooms = set(), [script], set()
     while waiting:
         file = waiting.pop()
         if file in seen:
             continue
         seen.add(file)
         if file.name == "__init__.py" and "import_module" in file.read_text():
-            waiting += file.parent.glob("*.py")  # a room's table loads any file of its room
+            whole_rooms.add(file.parent)
+            waiting += file.parent.glob("*.py")
         for name in imported(file):
             waiting.append(path_of(name))
             # Importing a.b.c runs a/__init__.py and a/b/__init__.py first.
@@ -62,7 +67,8 @@ def closure(script: Path) -> set[str]:
         for asset in file.parent.iterdir()
         if asset.suffix in {".html", ".css", ".js"} and asset.name in file.read_text()
     }
-    return {path.relative_to(ROOT).as_posix() for path in seen | assets}
+    files = {path for path in seen | assets if path.parent not in whole_rooms}
+    return {path.relative_to(ROOT).as_posix() for path in files | whole_rooms}
 
 
 def test_deps_in_dvc_yaml_are_exactly_the_files_a_stage_loads():

@@ -1,23 +1,32 @@
 """Shapes of holes: the asked area, the same mask for the same seed; a user's own masks."""
 
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wizard import masks
-from wizard.masks import files
+from wizard import images, masks, records
+from wizard.console import BadSetting
+from wizard.masks import files, strokes
 
+ROOT = Path(__file__).parents[1]
 SIDES = st.integers(32, 160)
 RATIOS = st.floats(0.01, 0.99)
 SEEDS = st.integers(0, 2**32)
-OPTIONS = {"strokes": "medium", "side": "random"}
 
 
-def drawn(shape, seed, height, width, ratio, **options):
+def drawn(shape, seed, height, width, ratio, variant=None, **options):
     rng = np.random.default_rng(seed)
-    return masks.draw(shape, rng, height, width, ratio, **OPTIONS | options)
+    return masks.draw(shape, rng, height, width, ratio, variant, **options)
 
 
 @pytest.mark.parametrize("shape", ["rectangles", "box", "border"])
@@ -59,26 +68,48 @@ def test_rectangles_vary_in_place_and_proportion():
     assert len({mask.tobytes() for mask in found}) == 40
 
 
-@pytest.mark.parametrize("size", [64, 256])
-def test_strokes_are_wider_from_thin_to_thick_at_every_size(size):
-    """Without a ratio the brush decides; area over outline is half of the mean width."""
+@pytest.mark.parametrize("side", [128, 256, 512])
+def test_strokes_follow_lamas_law(side):
+    """Counts, lengths, widths and angles, from what the brush is told to draw."""
+    lengths, widths, angles = [], [], set()
+    published = 512 if side == 512 else 256
+    brush, scale = strokes.BRUSHES[published]["thin"], side / published
+    for number in range(200):
+        rng = np.random.default_rng(number)
+        segments = list(strokes._stroke(rng, brush, scale, number, 10**6, 10**6))
+        assert 1 <= len(segments) <= 5
+        for (x0, y0), (x1, y1), width in segments:
+            lengths.append(np.hypot(x1 - x0, y1 - y0) / scale)
+            widths.append(width / scale)
+            if lengths[-1] > 30:
+                heading = np.degrees(np.arctan2(x1 - x0, y1 - y0))
+                angles.add((number % 2, round(heading / 57.3)))
+    assert min(lengths) >= 8 and max(lengths) <= brush.length[1] + 2
+    assert {round(width) for width in widths} == set(range(brush.width[0], brush.width[1] + 1))
+    assert angles == {(1, 0), (1, 1), (1, 2), (1, 3), (0, 0), (0, -1), (0, -2), (0, -3)}
 
-    def width(brush):
-        total = np.zeros(2)
-        for seed in range(30):
-            mask = masks.draw(
-                "strokes", np.random.default_rng(seed), size, size, None, strokes=brush
-            )
-            edge = (mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum()
-            total += mask.sum(), edge
-        return total[0] / total[1] / size
 
-    assert width("thin") < width("medium") < width("thick")
+@pytest.mark.parametrize(("variant", "boxes"), [("thin", 0.0), ("medium", 0.23), ("thick", 0.23)])
+def test_lamas_masks_are_boxes_as_often_as_published_and_never_above_half(variant, boxes):
+    found = [drawn("strokes", seed, 256, 256, None, variant) for seed in range(150)]
+    assert max(mask.mean() for mask in found) <= 0.5
+    straight = np.mean([all_corners_are_right(mask) for mask in found])
+    assert abs(straight - boxes) < 0.1
+
+
+def all_corners_are_right(mask):
+    """Whether a mask is a union of rectangles of some size: no row differs in a single pixel."""
+    edges = np.diff(mask.astype(np.int8), axis=0, prepend=0, append=0) != 0
+    runs = [
+        np.diff(np.flatnonzero(np.diff(row.astype(np.int8), prepend=0, append=0))) for row in edges
+    ]
+    changes = [run[::2].min() for run in runs if len(run)]
+    return bool(changes) and min(changes) >= 5
 
 
 @pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
 def test_half_is_the_half_it_names(side):
-    mask = drawn("half", 0, 40, 60, 0.3, side=side)
+    mask = drawn("half", 0, 40, 60, 0.3, side)
     rows, columns = np.nonzero(mask)
     centre = {"left": columns.mean() < 20, "right": columns.mean() > 39}
     centre |= {"top": rows.mean() < 15, "bottom": rows.mean() > 24}
@@ -92,17 +123,18 @@ def test_border_surrounds_the_middle():
 
 
 @pytest.mark.parametrize(
-    ("shape", "ratio", "options", "told"),
+    ("shape", "variant", "ratio", "told"),
     [
-        ("circle", 0.2, {}, "rectangles, box, strokes"),
-        ("box", 1.0, {}, "outside"),
-        ("strokes", 0.2, {"strokes": "fat"}, "thin, medium, thick"),
-        ("half", 0.2, {"side": "up"}, "left, right, top, bottom"),
+        ("circle", None, 0.2, "mask.shape = 'circle': allowed: rectangles, box, .*, files"),
+        ("strokes", "fat", 0.2, "mask.variant = 'fat': allowed for shape strokes: medium, thin"),
+        ("box", "left", 0.2, "mask.variant = 'left': shape box has no variants"),
+        ("box", None, None, "mask.ratio = null: shape box needs one"),
     ],
 )
-def test_wrong_settings_name_the_choices(shape, ratio, options, told):
-    with pytest.raises(ValueError, match=told):
-        drawn(shape, 0, 64, 64, ratio, **options)
+def test_wrong_settings_name_the_choices(shape, variant, ratio, told):
+    with pytest.raises(BadSetting, match=told):
+        masks.check(shape, variant, ratio)
+    masks.check("half", "left", None)
 
 
 def save(path, values):
@@ -118,17 +150,53 @@ def square():
 
 
 def test_own_masks_are_paired_by_name(tmp_path, square):
-    for name in ["cat.png", "cat_mask000.jpg", "cat_left eye.webp", "cats.png", "dog_mask.png"]:
+    for name in ["cat.png", "cat_mask000.jpg", "cat_left eye.tif", "cats.png", "dog_mask.png"]:
         save(tmp_path / name, square)
     (tmp_path / "cat.txt").write_text("not a mask")
-    expected = ["cat.png", "cat_left eye.webp", "cat_mask000.jpg"]
-    assert [path.name for path in files.find(tmp_path, "cat.jpg")] == expected
-    assert [path.name for path in files.find(tmp_path, "cat")] == expected
-    assert files.find(tmp_path, "bird") == []
-    with pytest.raises(ValueError, match="no mask in"):
-        files.load(None, 40, 60, "white")
-    with pytest.raises(ValueError, match="no such folder"):
-        files.find(tmp_path / "none", "cat")
+    (tmp_path / ".cat_hidden.png").write_text("")
+    os.mkfifo(tmp_path / "cat_pipe.png")
+    library = files.Library(tmp_path)
+    expected = ["cat.png", "cat_left eye.tif", "cat_mask000.jpg"]
+    for name in ("cat.jpg", "cat", "cat.avif", "holidays/cat.JP2"):
+        assert [path.name for path in library.of(name)] == expected
+    assert library.of("bird") == []
+    with pytest.raises(BadSetting, match="no such folder"):
+        files.Library(tmp_path / "none")
+
+
+@pytest.mark.parametrize("suffix", images.SUFFIXES)
+def test_a_mask_is_found_for_every_format_that_is_read(tmp_path, square, suffix):
+    save(tmp_path / "cat.png", square)
+    assert files.Library(tmp_path).of(f"cat{suffix}")
+
+
+def test_finding_masks_takes_time_by_their_number_only(tmp_path):
+    for number in range(2000):
+        (tmp_path / f"face_{number:04d}_mask000.png").touch()
+    start = time.monotonic()
+    library = files.Library(tmp_path)
+    assert all(len(library.of(f"face_{number:04d}.jpg")) == 1 for number in range(2000))
+    assert time.monotonic() - start < 5  # it took 50 s when each photograph listed the folder
+
+
+def test_one_file_serves_every_photograph(tmp_path, square):
+    path = save(tmp_path / "watermark.png", square)
+    assert files.Library(path).of("any.jpg") == [path]
+
+
+def test_a_library_mask_is_drawn_by_seed_and_stretched_by_nearest(tmp_path, square):
+    for name in "abcdefgh":
+        save(tmp_path / f"{name}.png", square)
+    library = files.Library(tmp_path)
+    names = [library.draw(np.random.default_rng(seed)).name for seed in range(40)]
+    assert names == [library.draw(np.random.default_rng(seed)).name for seed in range(40)]
+    assert len(set(names)) == 8
+    assert np.array_equal(
+        files.resized(library.paths[0], 80, 120, "white"), np.kron(square, np.ones((2, 2))) > 0
+    )
+    with pytest.raises(BadSetting, match="no mask in it"):
+        (tmp_path / "empty").mkdir()
+        files.Library(tmp_path / "empty").draw(np.random.default_rng(0))
 
 
 def test_polarity_is_what_is_stated(tmp_path, square):
@@ -149,22 +217,38 @@ def test_jpeg_edges_are_no_grey(tmp_path, square):
     ("values", "told"),
     [
         (np.zeros((40, 60)), "the hole is nothing"),
-        (np.full((40, 60), 255), "the hole is whole image"),
+        (np.full((40, 60), 255), "the hole is the whole image"),
         (np.full((40, 60), 128), "grey"),
         (np.zeros((60, 40)), "mask is 40×60, its image 60×40"),
     ],
 )
 def test_unusable_own_masks_are_refused_by_name(tmp_path, values, told):
     path = save(tmp_path / "bad.png", values)
-    with pytest.raises(ValueError, match=told) as caught:
+    with pytest.raises(records.Unusable, match=told) as caught:
         files.load(path, 40, 60, "white")
     assert "bad.png" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_broken_file_is_named(tmp_path):
-    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(ValueError, match="torn.png"):
-        files.load(tmp_path / "torn.png", 40, 60, "white")
+def huge_png() -> bytes:
+    """A 20000×20000 mask of 48 KB, which would take 400 MB and more as pixels."""
+    data = io.BytesIO()
+    Image.new("1", (20000, 20000)).save(data, "PNG")
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"\x89PNG\r\n", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
+        (huge_png(), "20000×20000 pixels exceed"),
+    ],
+)
+@pytest.mark.parametrize("loader", [files.load, files.resized])
+def test_what_no_photograph_may_be_no_mask_may_be(tmp_path, data, told, loader):
+    (tmp_path / "torn.png").write_bytes(data)
+    with pytest.raises(records.Unusable, match=f"torn.png: {told}"):
+        loader(tmp_path / "torn.png", 40, 60, "white")
 
 
 def test_a_mask_at_the_size_of_the_original_goes_the_way_of_its_photograph(tmp_path):
@@ -176,3 +260,89 @@ def test_a_mask_at_the_size_of_the_original_goes_the_way_of_its_photograph(tmp_p
     assert np.argwhere(mask).tolist() == [[4, 5]]
     with pytest.raises(ValueError, match="mask is 60×40, its image 10×10 or 61×40"):
         files.load(tmp_path / "a.png", 10, 10, "white", original_size=(61, 40))
+
+
+def test_a_mask_that_lies_outside_what_fetch_keeps_says_so(tmp_path):
+    drawn = np.zeros((40, 80), np.uint8)
+    drawn[:, :10] = 255
+    path = save(tmp_path / "a.png", drawn)
+    with pytest.raises(records.Unusable, match="wholly outside the centre"):
+        files.load(path, 10, 10, "white", original_size=(80, 40))
+    whole = files.load(path, 20, 40, "white", original_size=(80, 40))
+    assert whole[:, :5].all() and not whole[:, 5:].any()
+
+
+def run_stage(place, stage, **settings):
+    """A stage of the pipeline, run as DVC runs it; its exit code and what it says."""
+    text = (ROOT / "params.yaml").read_text()
+    for key, value in settings.items():
+        text, count = re.subn(rf"(?m)^  {key}: .*$", f"  {key}: {value}", text, count=1)
+        assert count == 1, key
+    (place / "params.yaml").write_text(text)
+    command = [sys.executable, ROOT / "stages" / f"{stage}.py"]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def photographs(folder, *sizes, **settings):
+    """Photographs of these names and (width, height), fetched."""
+    (folder / "photos").mkdir()
+    for name, size in sizes:
+        noise = np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), np.uint8)
+        Image.fromarray(noise).save(folder / "photos" / name)
+    code, said = run_stage(folder, "fetch", source="photos", side=64, **settings)
+    assert code == 0, said
+
+
+def hole_rows(folder):
+    return list(records.read(folder / "data/masks.jsonl"))
+
+
+def test_the_mask_stage_uses_masks_of_ones_own(tmp_path, square):
+    photographs(tmp_path, ("cat.png", (60, 40)), ("dog.png", (60, 40)))
+    (tmp_path / "mine").mkdir()
+    save(tmp_path / "mine" / "cat_mask.png", square)
+    own = {"shape": "files", "folder": "mine", "source": "photos"}
+    code, said = run_stage(tmp_path, "mask", **own)
+    assert code == 1 and "dog" in said and "no mask in mask.folder" in said
+    assert "Traceback" not in said
+    code, said = run_stage(tmp_path, "mask", max_failures=1, **own)
+    assert code == 0, said
+    assert [row["status"] for row in hole_rows(tmp_path)] == ["ok", "failed"]
+    assert (tmp_path / "metrics/masks.png").is_file()
+    os.remove(tmp_path / "mine" / "cat_mask.png")
+    code, said = run_stage(tmp_path, "mask", max_failures=2, **own)
+    assert code == 1 and "cat" in said and "no hole in any photograph" in said
+    assert "Traceback" not in said
+
+
+def test_a_mask_fits_its_photograph_as_viewers_show_it(tmp_path):
+    """A phone held upright stores the picture on its side and says so in EXIF."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "mine").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (80, 60)).save(tmp_path / "photos" / "phone.png", exif=exif)
+    assert run_stage(tmp_path, "fetch", source="photos", side=64)[0] == 0
+    own = {"shape": "files", "folder": "mine", "source": "photos"}
+    stored = np.zeros((60, 80), np.uint8)
+    stored[:, :40] = 255
+    save(tmp_path / "mine" / "phone.png", stored)
+    code, said = run_stage(tmp_path, "mask", **own)
+    assert code == 1 and "mask is 80×60, its image 60×80" in said
+    upright = np.zeros((80, 60), np.uint8)
+    upright[:40] = 255
+    save(tmp_path / "mine" / "phone.png", upright)
+    code, said = run_stage(tmp_path, "mask", **own)
+    assert code == 0, said
+    mask = images.load_mask(tmp_path / "data/masks" / f"{hole_rows(tmp_path)[0]['id']}.png")
+    assert mask[:30].all() and not mask[34:].any()
+
+
+def test_a_library_serves_photographs_of_any_number(tmp_path, square):
+    photographs(tmp_path, ("cat.png", (60, 40)), ("dog.png", (60, 40)))
+    save(tmp_path / "one.png", square)
+    library = {"shape": "files", "pairing": "shuffle", "per_image": 2, "source": "photos"}
+    code, said = run_stage(tmp_path, "mask", folder="one.png", **library)
+    assert code == 0, said
+    assert [row["mask"] for row in hole_rows(tmp_path)] == [0, 1, 0, 1]

@@ -24,7 +24,6 @@ BAD = [
     ("ratio: 0.25", "prompt: a cat", "mask.prompt: unknown key; did you mean inpaint.prompt?"),
     ("ratio: 0.25", "no: 0.25", "mask.no: unknown key; allowed: shape, ratio,"),
     ("ratio: 0.25", "1: 0.25", "mask.1: unknown key; allowed: shape, ratio,"),
-    ("shape: rectangles", "shape: circle", "mask.shape = 'circle': allowed: rectangles, box,"),
     ("side: 128", "side: 100", "fetch.side = 100: allowed: a whole number ≥ 32"),
     ("side: 128", "side: big", "fetch.side = 'big': allowed: a whole number"),
     ("keep_raw: false", "keep_raw: 1", "inpaint.keep_raw = 1: allowed: true, false"),

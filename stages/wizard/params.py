@@ -42,12 +42,12 @@ class Fetch(Block):
 
 
 class Mask(Block):
-    shape: Literal["rectangles", "box", "strokes", "scratches", "half", "border", "files"]
-    ratio: Fraction | Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+    shape: Annotated[str, Field(min_length=1)]
+    ratio: Fraction | Annotated[list[Fraction], Field(min_length=2, max_length=2)] | None
+    variant: str | None
     per_image: Annotated[int, Field(ge=1, le=999)] | Literal["auto"]
-    strokes: Literal["thin", "medium", "thick"]
-    side: Literal["random", "left", "right", "top", "bottom"]
-    folder: str
+    folder: Annotated[str, Field(min_length=1)]
+    pairing: Literal["name", "shuffle"]
     hole: Literal["white", "black"]
     seed: Seed
 

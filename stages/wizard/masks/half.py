@@ -3,22 +3,22 @@
 import numpy as np
 
 SIDES = ("left", "right", "top", "bottom")
+VARIANTS = ("random", *SIDES)
+WITHOUT_RATIO = True
 
 
 def draw(
-    rng: np.random.Generator, height: int, width: int, ratio: float, side: str = "random", **_
+    rng: np.random.Generator, height: int, width: int, ratio: float | None, variant: str, **_
 ) -> np.ndarray:
-    """The half at `side`: left, right, top, bottom, or random. `ratio` plays no part.
+    """The half that `variant` names: left, right, top, bottom, or one of them at random.
 
-    Raises ValueError for an unknown side.
+    `ratio` plays no part.
     """
-    if side == "random":
-        side = SIDES[rng.integers(len(SIDES))]
-    if side not in SIDES:
-        raise ValueError(f"mask.side {side!r} is unknown; choose random, {', '.join(SIDES)}")
+    if variant == "random":
+        variant = SIDES[rng.integers(len(SIDES))]
     mask = np.zeros((height, width), bool)
-    if side in ("left", "right"):
+    if variant in ("left", "right"):
         mask[:, : width // 2] = True
     else:
         mask[: height // 2] = True
-    return mask if side in ("left", "top") else ~mask
+    return mask if variant in ("left", "top") else ~mask

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from wizard.masks.strokes import Canvas
+from wizard.masks.canvas import Canvas
 
 STEP = 1 / 24
 CRACK_WIDTH = (1 / 256, 4 / 256)

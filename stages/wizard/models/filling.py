@@ -51,7 +51,7 @@ class Filler:
         padded = [self._pad(image) for image in hidden]
         grown = [grow(self._pad(mask), self.backend.grid) for mask in masks]
         painted = self._in_batches(self.backend.fill, padded, grown, seeds)
-        return [_checked(one, image) for one, image in zip(painted, images, strict=True)]
+        return [_checked(one, image) for one, image in zip(painted, hidden, strict=True)]
 
     def round_trip(
         self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], seeds: Sequence[int]
@@ -110,7 +110,10 @@ def grow(mask: np.ndarray, grid: int) -> np.ndarray:
 
 
 def _checked(painted: np.ndarray | ValueError, image: np.ndarray) -> np.ndarray | ValueError:
-    """The painting without its padding, or the reason why it is none."""
+    """The painting without its padding, or the reason why it is none.
+
+    ``image`` is what the backend was given: what lies under a hole has no say.
+    """
     if isinstance(painted, ValueError):
         return painted
     if image.any() and not painted.any():

@@ -1,6 +1,6 @@
 """A contact sheet of masks over their images, to look at before a long run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -11,31 +11,25 @@ GAP, CAPTION = 8, 20
 
 
 def mask_sheet(
-    images: Sequence[np.ndarray],
-    masks: Sequence[np.ndarray],
-    captions: Sequence[str],
+    tiles: Iterable[tuple[np.ndarray, np.ndarray, str]],
+    count: int,
     columns: int = 8,
     tile: int = 160,
 ) -> np.ndarray:
     """Tiles of ``tile`` pixels, the hole tinted, a caption under each.
 
-    ``images`` are uint8 H×W×3, ``masks`` bool H×W of the same sizes, ``captions`` one line each;
-    a caption too long for its tile is shortened. Returns uint8 H×W×3. Raises ValueError when
-    there is nothing to show or the three differ in length.
+    ``tiles`` are ``count`` times an image, uint8 H×W×3, its mask, bool H×W, and a caption of one
+    line, which is shortened where it is too long; they are taken one after the other, so that
+    one image at a time is in memory. Returns uint8 H×W×3.
     """
-    if not len(images) == len(masks) == len(captions) or not len(images):
-        raise ValueError(
-            f"mask sheet: {len(images)} images, {len(masks)} masks and {len(captions)} captions; "
-            "give one or more of each, equally many"
-        )
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
+    columns = min(columns, count)
+    rows = -(-count // columns)
     sheet = Image.new(
         "RGB", (GAP + columns * (tile + GAP), GAP + rows * (tile + CAPTION + GAP)), "white"
     )
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(12)
-    for position, (image, mask, caption) in enumerate(zip(images, masks, captions, strict=True)):
+    for position, (image, mask, caption) in enumerate(tiles):
         row, column = divmod(position, columns)
         left, top = GAP + column * (tile + GAP), GAP + row * (tile + CAPTION + GAP)
         picture = Image.fromarray(overlay(image, mask))

@@ -17,6 +17,7 @@ from wizard.records import seed
 from wizard.training import loop, losses
 from wizard.training.autoencoder import to_tensor
 
+SHAPES = ("rectangles", "box", "strokes", "scratches", "half", "border")
 BRUSHES = ("thin", "medium", "thick")
 # Holes to train on, in turn; those that most pictures are measured with come more often.
 SHAPES = ("rectangles", "strokes", "box", "rectangles", "strokes", "half", "scratches", "border")
@@ -59,7 +60,7 @@ class Latents:
 
 
 def hole_pool(count: int, size: int, grid: int, ratio: Sequence[float], base_seed: int) -> Tensor:
-    """`count` holes of all shapes, grown to cells of `grid` pixels as in use: bool N×1×s×s.
+    """`count` holes of SHAPES in turn, grown to cells of `grid` pixels as in use: bool N×1×s×s.
 
     Drawn once because free forms of small area-per-stroke take milliseconds each.
     """
@@ -68,7 +69,8 @@ def hole_pool(count: int, size: int, grid: int, ratio: Sequence[float], base_see
         rng = np.random.default_rng(seed(base_seed, "hole", str(number)))
         shape = SHAPES[number % len(SHAPES)]
         brush = BRUSHES[rng.integers(len(BRUSHES))]
-        mask = masks.draw(shape, rng, size, size, rng.uniform(*ratio), strokes=brush)
+        variant = brush if shape == "strokes" else None
+        mask = masks.draw(shape, rng, size, size, rng.uniform(*ratio), variant)
         cells = mask.reshape(size // grid, grid, size // grid, grid).any(axis=(1, 3))
         holes.append(cells)
     return torch.from_numpy(np.stack(holes)).unsqueeze(1)

@@ -9,6 +9,7 @@ from wizard.images import composite
 from wizard.records import seed
 
 KINDS = ("rectangles", "strokes")
+VARIANTS = {"rectangles": None, "strokes": "thick"}
 BINS = (0.0, 0.25, 0.5, 0.7, 1.0)
 METRICS = ("hole_psnr", "hole_ssim", "hole_sharpness")
 PROMPT = "a portrait photograph of a face"
@@ -24,7 +25,7 @@ def holes(kind: str, names: Sequence[str], size: int, base_seed: int) -> list[np
     for name in names:
         rng = np.random.default_rng(seed(base_seed, f"validate {kind}", name))
         ratio = 0.25 if kind == "rectangles" else rng.uniform(0.5, 0.9)
-        drawn.append(masks.draw(kind, rng, size, size, ratio, strokes="thick"))
+        drawn.append(masks.draw(kind, rng, size, size, ratio, variant=VARIANTS[kind]))
     return drawn
 
 
