@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from wizard import images, metrics, names, opinions, params, records
-from wizard.console import progress, report_failures, stage
+from wizard.console import plain, progress, report_failures, stage
 from wizard.metrics import consistency, ranking, ratings, summary, tables
 from wizard.metrics.diversity import diversity
 from wizard.runners import local
@@ -84,7 +84,7 @@ def main(params_path: Path) -> None:
     print(summary.table(quality))
     for metric in summary.HOLE:
         if len(methods) > 1 and metric in ranked["all"]["metrics"]:
-            print(tables.verdict(ranked, metric, called))
+            print(plain(tables.verdict(ranked, metric, called)))
     report_failures(failed, runtime.max_failures)
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,8 +20,11 @@ class TooManyFailures(RuntimeError):
     """More items failed than ``runtime.max_failures`` allows."""
 
 
-def stage(main: Callable[[Path], None], doc: str) -> None:
-    """Run a stage's ``main(params_path)`` from the command line.
+def stage(main: Callable[..., None], doc: str, arguments: Mapping[str, dict] | None = None) -> None:
+    """Run a stage's or command's ``main(params_path)`` from the command line.
+
+    ``arguments`` are further ones, with what argparse should know of each; ``main`` gets them by
+    name.
 
     Exit codes: 0 done; 2 a bad setting or input, told in one line before any output is touched;
     1 a failure on the way; 130 or 143 after Ctrl-C or SIGTERM. An interrupted stage never exits
@@ -31,12 +34,14 @@ def stage(main: Callable[[Path], None], doc: str) -> None:
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file")
-    arguments = parser.parse_args()
+    for name, how in (arguments or {}).items():
+        parser.add_argument(name, **how)
+    given = vars(parser.parse_args())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A shell starts background jobs with this signal ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        main(arguments.params)
+        main(given.pop("params"), **given)
     except BadSetting as error:
         sys.exit(_complain(error, 2))
     except (ValueError, OSError, TooManyFailures) as error:

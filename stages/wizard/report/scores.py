@@ -18,9 +18,12 @@ def read(path: Path | str) -> list[dict]:
     that is not a number.
     """
     with open(path, encoding="utf-8", newline="") as file:
-        return [
-            _typed(row, f"{path}:{number}") for number, row in enumerate(csv.DictReader(file), 2)
-        ]
+        return parse(file, str(path))
+
+
+def parse(lines: Iterable[str], where: str) -> list[dict]:
+    """:func:`read` for a table that is no file; ``where`` stands in errors."""
+    return [_typed(row, f"{where}:{number}") for number, row in enumerate(csv.DictReader(lines), 2)]
 
 
 def _typed(row: dict[str, str], where: str) -> dict:
