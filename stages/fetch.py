@@ -2,7 +2,8 @@
 
     dvc repro fetch            or            python stages/fetch.py
 
-Every photograph comes out upright, RGB, square and of ``fetch.side`` pixels. One that cannot be
+Every photograph comes out upright and RGB: square and of ``fetch.side`` pixels, or, with
+``fetch.fit: whole``, at its own size and shape, its colours converted to sRGB. One that cannot be
 used is a row with the reason in data/images.jsonl; the stage then ends with an error after all
 others are written, unless ``runtime.max_failures`` allows it. A run that was killed goes on where
 it was. Settings: the blocks ``fetch`` and ``runtime`` of params.yaml.
@@ -31,7 +32,7 @@ def main(params_path: Path) -> None:
     settings = params.load(params_path)
     fetch, runtime = settings.fetch, settings.runtime
     try:
-        collection = sources.collect(sources.Request(**fetch.model_dump()))
+        collection = sources.collect(sources.Request(**fetch.model_dump(exclude={"fit"})))
     except (ValueError, OSError) as error:
         raise console.BadSetting(error) from None
     if collection.note:
@@ -39,7 +40,7 @@ def main(params_path: Path) -> None:
 
     journal = records.journal("fetch", runtime.journal_gb)
     folder = records.Folder(DATA / "images")
-    work = partial(prepare, side=fetch.side, max_pixels=fetch.max_pixels, journal=journal)
+    work = partial(prepare, settings=fetch, journal=journal)
     done = local.run(work, collection.photos, runtime.workers, processes=False)
     rows = records.Rows()
     for row, png in console.progress(done, collection.total, "fetch"):
@@ -55,55 +56,76 @@ def main(params_path: Path) -> None:
     folder.sweep()
     records.write(DATA / "images.jsonl", rows)
     journal.trim()
+    console.report_notes(rows)
     console.report_failures(rows, runtime.max_failures)
 
 
 def prepare(
-    photo: sources.Photo, side: int, max_pixels: int, journal: records.Journal
+    photo: sources.Photo, settings: params.Fetch, journal: records.Journal
 ) -> tuple[dict, bytes | None]:
     """One photograph's row of the manifest and its PNG, or a row with the reason and None."""
     row = {"id": photo.id, "status": records.OK, "source_name": photo.name} | photo.facts
+    eyes = photo.eyes if settings.fit == "square" else None
+    side = settings.side if settings.fit == "square" else None
     try:
         data = photo.read()
-    except (ValueError, OSError) as error:
+    except (records.Unusable, OSError) as error:
         return unusable(row, error), None
     sha256 = hashlib.sha256(data).hexdigest()
     key = records.fingerprint(
-        source=sha256, side=side, eyes=photo.eyes, pixel_md5=photo.pixel_md5, code=CODE
+        source=sha256, side=side, eyes=eyes, pixel_md5=photo.pixel_md5, code=CODE
     )
     png = journal.get(key)
     if png is None:
         try:
-            png = develop(photo, data, side, max_pixels)
-        except ValueError as error:
+            png = develop(data, side, eyes, photo.pixel_md5, settings.max_pixels)
+        except records.Unusable as error:
             return unusable(row, error), None
         journal.put(key, png)
     with Image.open(io.BytesIO(png)) as made:
-        row["original_size"] = json.loads(made.text["original_size"])
-    row["source_sha256"] = sha256
-    if photo.eyes:
-        row["crop"] = {"eyes": photo.eyes, "corners": align.corners(photo.eyes)}
+        row |= json.loads(made.text["about"])
+        row |= {"width": made.width, "height": made.height, "source_sha256": sha256}
+    if eyes:
+        row["crop"] = {"eyes": eyes, "corners": align.corners(eyes)}
     return row, png
 
 
 def unusable(row: dict, error: Exception) -> dict:
     """The row of a photograph that cannot be used; without paths, which differ by machine."""
-    reason = getattr(error, "strerror", None) or str(error)
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return row | {"status": records.FAILED, "error": reason}
 
 
-def develop(photo: sources.Photo, data: bytes, side: int, max_pixels: int) -> bytes:
-    """Decode, check, frame and encode. Raises ValueError with the reason when it cannot be used."""
-    pixels, original_size = images.decode(data, max_pixels)
-    if min(original_size) < MIN_SIDE:
-        width, height = original_size
-        raise ValueError(f"{width}×{height} pixels: smaller than {MIN_SIDE}×{MIN_SIDE}")
-    if photo.pixel_md5 not in (None, hashlib.md5(pixels.tobytes()).hexdigest()):
-        raise ValueError(
-            f"decoded pixels differ from the official metadata (MD5 {photo.pixel_md5} expected)"
+def develop(
+    data: bytes,
+    side: int | None,
+    eyes: align.Eyes | None,
+    pixel_md5: str | None,
+    max_pixels: int,
+) -> bytes:
+    """Decode, check, frame (unless ``side`` is None) and encode.
+
+    Raises Unusable with the reason when the photograph cannot be used.
+    """
+    # Eyes are places in the photograph at its own size, and the MD5 is of all its pixels.
+    may_reduce = side if not eyes and not pixel_md5 else None
+    photo = images.read(data, max_pixels, may_reduce, to_srgb=side is None)
+    pixels, shortest = photo.pixels, min(photo.size)
+    if shortest < MIN_SIDE:
+        width, height = photo.size
+        raise records.Unusable(f"{width}×{height} pixels: smaller than {MIN_SIDE}×{MIN_SIDE}")
+    if pixel_md5 not in (None, hashlib.md5(pixels.tobytes()).hexdigest()):
+        raise records.Unusable(
+            f"decoded pixels differ from the official metadata (MD5 {pixel_md5} expected)"
         )
-    square = align.frame(pixels, photo.eyes, side) if photo.eyes else images.fit(pixels, side)
-    return images.with_text(images.encode(square), {"original_size": json.dumps(original_size)})
+    about = {"original_size": photo.size, "original_format": photo.format}
+    if photo.note:
+        about["note"] = photo.note
+    if side is not None:
+        pixels = align.frame(pixels, eyes, side) if eyes else images.fit(pixels, side)
+        if shortest < side:
+            about["note"] = f"enlarged {side / shortest:.1f} times to fetch.side"
+    return images.with_text(images.encode(pixels), {"about": json.dumps(about)})
 
 
 if __name__ == "__main__":

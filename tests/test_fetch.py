@@ -250,6 +250,47 @@ def test_start_and_count(run, album):
     assert list(names(run(album, start=1, count=1))) == ["a-png"]
 
 
+# --- size and shape
+
+
+def test_square_tells_when_a_photograph_was_enlarged(run, album, capsys):
+    row = next(row for row in run(album, side=64) if row["id"] == "a-png")
+    assert row["note"] == "enlarged 2.0 times to fetch.side"
+    assert "note: a-png: enlarged 2.0 times" in capsys.readouterr().err
+    assert (row["width"], row["height"], row["original_size"]) == (64, 64, [40, 32])
+
+
+def test_whole_keeps_size_shape_and_every_pixel(run, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    wide, odd = photograph(width=20_000, height=20), photograph(1, width=101, height=77)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(wide).save(folder / "wide.png")
+    Image.fromarray(odd).save(folder / "odd.png", exif=exif)
+    rows = {row["source_name"]: row for row in run(folder, fit="whole")}
+    made = {name: images.load(Path("data", row["file"])) for name, row in rows.items()}
+    assert np.array_equal(made["wide.png"], wide)
+    assert np.array_equal(made["odd.png"], np.rot90(odd, -1))
+    assert [rows["odd.png"][key] for key in ("width", "height")] == [77, 101]
+    assert rows["odd.png"]["original_size"] == [77, 101]
+    assert rows["odd.png"]["original_format"] == "PNG"
+
+
+def test_whole_says_when_colours_could_not_be_converted(run, album, capsys):
+    (album / "odd.png").write_bytes(encoded(7, icc_profile=b"no profile"))
+    rows = {row["source_name"]: row for row in run(album, fit="whole")}
+    assert rows["odd.png"]["status"] == "ok" and "ICC profile" in rows["odd.png"]["note"]
+    assert "colours are taken for sRGB" in capsys.readouterr().err
+    assert "note" not in rows["a.png"]
+
+
+def test_a_side_that_whole_does_not_use_changes_nothing(run, album, monkeypatch):
+    run(album, fit="whole", side=32)
+    monkeypatch.setattr(images, "read", None)
+    run(album, fit="whole", side=64)
+
+
 # --- Parquet and the Hub
 
 
@@ -447,8 +488,8 @@ def test_second_run_decodes_nothing_and_gives_the_same_bytes(run, album, monkeyp
     run(album)
     before = Path("data/images.jsonl").read_bytes()
     decoded = []
-    decode = images.decode
-    monkeypatch.setattr(images, "decode", lambda *a: decoded.append(a) or decode(*a))
+    read = images.read
+    monkeypatch.setattr(images, "read", lambda *a, **k: decoded.append(a) or read(*a, **k))
     run(album)
     assert not decoded and Path("data/images.jsonl").read_bytes() == before
     (album / "new.png").write_bytes(encoded(5))

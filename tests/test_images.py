@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image
+from PIL import Image, ImageCms
+from skimage import data
+from skimage.metrics import peak_signal_noise_ratio
 
 from wizard import images
 
@@ -131,3 +133,102 @@ def test_patches_cover_two_fifths_of_what_is_free():
 def test_postscript_is_never_drawn_by_another_program():
     with pytest.raises(ValueError, match="PostScript"):
         images.decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", max_pixels=100)
+
+
+def jpeg(photo: Image.Image, **options) -> bytes:
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=92, **options)
+    return buffer.getvalue()
+
+
+def smooth(width: int, height: int) -> np.ndarray:
+    """A smooth colourful picture with edges: uint8 height×width×3."""
+    y, x = np.mgrid[:height, :width]
+    waves = [127 + 90 * np.sin(x / (11 + c)) * np.cos(y / (17 - c)) for c in range(3)]
+    picture = np.stack(waves, axis=-1)
+    picture[height // 3 : height // 2, width // 4 : width // 2] += 30
+    return picture.astype(np.uint8)
+
+
+def test_a_jpeg_decoded_at_reduced_scale_is_as_good_as_the_whole():
+    """On a real photograph, enlarged: the difference is below what JPEG itself loses."""
+    astronaut = Image.fromarray(data.astronaut()).resize((2048, 2048), Image.Resampling.BICUBIC)
+    encoded = jpeg(astronaut)
+    full, reduced = images.read(encoded, 10**8), images.read(encoded, 10**8, side=128)
+    assert reduced.size == full.size == (2048, 2048)
+    assert reduced.pixels.shape == (256, 256, 3)
+    truth = images.fit(np.asarray(astronaut), 128)
+    one, other = (images.fit(photo.pixels, 128) for photo in (full, reduced))
+    assert peak_signal_noise_ratio(one, other) > 48
+    assert peak_signal_noise_ratio(truth, other) > 48
+
+
+def test_a_jpeg_of_odd_sides_is_decoded_whole():
+    photo = images.read(jpeg(Image.fromarray(smooth(1021, 769))), 10**8, side=32)
+    assert photo.pixels.shape == (769, 1021, 3)
+
+
+def test_reduced_scale_keeps_the_orientation():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = images.read(jpeg(Image.new("RGB", (800, 640)), exif=exif), 10**8, side=64)
+    assert photo.size == (640, 800) and photo.pixels.shape[0] > photo.pixels.shape[1]
+
+
+def wide_gamut() -> bytes:
+    """The bytes of an RGB profile that is far from sRGB: its red and green have changed places."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, green = profile.index(b"rXYZ"), profile.index(b"gXYZ")
+    profile[red : red + 4], profile[green : green + 4] = b"gXYZ", b"rXYZ"
+    return bytes(profile)
+
+
+def test_colours_follow_the_profile():
+    red = png(Image.new("RGB", (8, 8), (200, 0, 0)), icc_profile=wide_gamut())
+    assert images.read(red, 100).pixels[0, 0].tolist() == [200, 0, 0]
+    managed = images.read(red, 100, to_srgb=True)
+    assert managed.pixels[0, 0, 1] > 190 and managed.pixels[0, 0, 0] < 10 and not managed.note
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA", "I;16"])
+def test_a_profile_of_srgb_moves_no_colour(mode):
+    same = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = Image.fromarray(smooth(40, 30))
+    picture = picture.convert("L").convert(mode) if mode == "I;16" else picture.convert(mode)
+    data = png(picture, icc_profile=same)
+    plain, managed = images.read(data, 10**4), images.read(data, 10**4, to_srgb=True)
+    assert not managed.note
+    assert np.abs(plain.pixels.astype(int) - managed.pixels).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_profile_that_cannot_be_read_is_noted_and_costs_nothing(mode):
+    data = jpeg(Image.new(mode, (8, 8), 90), icc_profile=b"no profile at all")
+    managed = images.read(data, 100, to_srgb=True)
+    assert "ICC profile cannot be used" in managed.note
+    assert np.array_equal(managed.pixels, images.read(data, 100).pixels)
+
+
+def test_heic_of_a_phone_is_read():
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pixels = smooth(64, 48)
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(pixels)).save(buffer, quality=95)
+    photo = images.read(buffer.getvalue(), 10**4)
+    assert (photo.size, photo.format) == ((64, 48), "HEIF")
+    assert np.abs(photo.pixels.astype(int) - pixels).mean() < 4
+
+
+def test_sixteen_bits_need_no_floats_of_the_whole_picture():
+    ramp = np.arange(700 * 90, dtype=np.uint16).reshape(700, 90)
+    photo = images.read(png(Image.fromarray(ramp)), 10**6)
+    assert np.array_equal(photo.pixels[..., 0], np.rint(ramp / 257).astype(np.uint8))
+
+
+def test_lack_of_memory_is_not_called_a_broken_image(monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(images, "_to_rgb", full)
+    with pytest.raises(MemoryError):
+        images.read(png(Image.new("RGB", (8, 8))), 100)

@@ -79,15 +79,24 @@ def say(line: str) -> None:
 def report_failures(rows: Iterable[dict], max_failures: int) -> None:
     """Say which items failed; raise TooManyFailures when they are more than allowed."""
     failed = [row for row in rows if row["status"] != "ok"]
-    for row in failed[:20]:
-        say(f"failed: {row['id']}: {row['error']}")
-    if len(failed) > 20:
-        say(f"… and {len(failed) - 20} more, all in the manifest")
+    _list("failed", failed, "error")
     if len(failed) > max_failures:
         raise TooManyFailures(
             f"{len(failed)} failed, runtime.max_failures allows {max_failures}; "
             "remove them from the source or raise the limit"
         )
+
+
+def report_notes(rows: Iterable[dict]) -> None:
+    """Say what a person should know of items that were used all the same."""
+    _list("note", [row for row in rows if "note" in row], "note")
+
+
+def _list(kind: str, rows: list[dict], key: str) -> None:
+    for row in rows[:20]:
+        say(f"{kind}: {row['id']}: {row[key]}")
+    if len(rows) > 20:
+        say(f"… and {len(rows) - 20} more, all in the manifest")
 
 
 def progress(items: Iterable[T], total: int | None, desc: str, unit: str = "image") -> Iterator[T]:

@@ -3,17 +3,19 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from wizard.records import Unusable
 
-# Formats that Pillow reads by itself, without starting another program.
+# Formats that Pillow and its HEIF plugin read by themselves, without starting another program.
 SUFFIXES = (
-    ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png",
-    ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm",
+    ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 
 # The caller's limit is checked from the header before any pixel is decoded; Pillow's own limit
@@ -22,22 +24,74 @@ Image.MAX_IMAGE_PIXELS = None
 
 # Pillow knows a file by its content, whatever its name, and starts Ghostscript to read these.
 POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
+HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+# A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as this many times the pixels
+# that are wanted are left for Lanczos to bring down.
+REDUCING_GAP = 2
+STRIP = 256  # rows of a 16-bit picture that are scaled at once
 
 RUN_LENGTHS = 3  # zlib's Z_RLE
 HEADER_BYTES = 8 + 25  # a PNG's signature and IHDR chunk
 
 
-def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
+@dataclass(frozen=True)
+class Photograph:
+    """A decoded photograph and what its file tells of it.
+
+    ``pixels`` is uint8 H×W×3, upright; ``size`` the upright (width, height) in the file, which
+    is larger where pixels were decoded at reduced scale; ``format`` Pillow's name of the file
+    format; ``note`` a line that the user should read, or empty.
+    """
+
+    pixels: np.ndarray
+    size: tuple[int, int]
+    format: str
+    note: str = ""
+
+
+def read(
+    data: bytes, max_pixels: int, side: int | None = None, to_srgb: bool = False
+) -> Photograph:
     """Decode an encoded photograph of any mode.
 
     EXIF orientation is applied, 16-bit values are scaled to 8, transparency is laid on white,
-    and CMYK, palette and grey become RGB.
+    and CMYK, palette and grey become RGB. ``side`` allows to decode a JPEG at a reduced scale
+    from which ``side`` pixels can still be had. ``to_srgb`` converts colours by the file's ICC
+    profile; one that cannot be read is noted, and the colours are taken for sRGB.
 
-    Returns (uint8 H×W×3, (width, height) of it, upright). Raises records.Unusable with a reason:
-    not an image, broken, PostScript, or more than ``max_pixels`` pixels.
+    Raises records.Unusable with a reason: not an image, broken, PostScript, or more than
+    ``max_pixels`` pixels.
     """
-    with _opened(data, max_pixels, f"fetch.max_pixels {max_pixels}") as upright:
-        return np.asarray(_to_rgb(upright)), upright.size
+    with _opened(data, max_pixels, f"fetch.max_pixels {max_pixels}") as photo:
+        form, size = photo.format, photo.size
+        if side is not None:
+            _draft(photo, REDUCING_GAP * side)
+        drafted = photo.size
+        ImageOps.exif_transpose(photo, in_place=True)
+        if photo.size != drafted:
+            size = size[::-1]
+        rgb, note = _by_profile(photo) if to_srgb else (_to_rgb(photo), "")
+        return Photograph(np.asarray(rgb), size, form, note)
+
+
+def _draft(photo: Image.Image, least: int) -> None:
+    """Let a JPEG be decoded smaller, with at least ``least`` pixels left on its shorter side.
+
+    Only by factors that divide both sides: else the picture would be stretched by a part of a
+    pixel. Other formats know no such way and stay as they are.
+    """
+    width, height = photo.size
+    for factor in (8, 4, 2):
+        if min(photo.size) >= factor * least and width % factor == height % factor == 0:
+            photo.draft(None, (width // factor, height // factor))
+            return
+
+
+def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Pixels (uint8 H×W×3) and (width, height) of a photograph, upright; see :func:`read`."""
+    photo = read(data, max_pixels)
+    return photo.pixels, photo.size
 
 
 def decode_grey(data: bytes, max_pixels: int) -> np.ndarray:
@@ -45,29 +99,59 @@ def decode_grey(data: bytes, max_pixels: int) -> np.ndarray:
 
     Raises records.Unusable like :func:`decode`, which has the same guards.
     """
-    with _opened(data, max_pixels, f"the {max_pixels} allowed here") as upright:
-        return np.asarray(_to_8_bit(upright).convert("L"))
+    with _opened(data, max_pixels, f"the {max_pixels} allowed here") as photo:
+        ImageOps.exif_transpose(photo, in_place=True)
+        return np.asarray(_to_8_bit(photo).convert("L"))
 
 
 @contextmanager
 def _opened(data: bytes, max_pixels: int, limit: str) -> Iterator[Image.Image]:
-    """An encoded picture, upright; whatever goes wrong with it is one reason in one line."""
+    """An encoded picture within the limit, not decoded yet.
+
+    Whatever goes wrong with it, here or in the block, is one reason in one line; lack of memory
+    is not its fault and passes through.
+    """
     if data.startswith(POSTSCRIPT):
         raise Unusable("PostScript, which only another program could draw; save it as PNG")
+    if data[4:8] == b"ftyp" and data[8:12] in HEIF:
+        _read_heif_too()
     try:
         with Image.open(io.BytesIO(data)) as photo:
             width, height = photo.size
             if width * height > max_pixels:
                 raise Unusable(f"{width}×{height} pixels exceed {limit}")
-            photo.load()
-            yield ImageOps.exif_transpose(photo)
+            yield photo
     except Image.UnidentifiedImageError:
         raise Unusable("not an image in a format that Pillow reads") from None
-    except Unusable:
+    except (Unusable, MemoryError):
         raise
     except Exception as error:
         # What a damaged file makes a reader of Pillow throw has no common base.
         raise Unusable(f"broken image: {error or type(error).__name__}") from None
+
+
+@cache
+def _read_heif_too() -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+
+def _by_profile(photo: Image.Image) -> tuple[Image.Image, str]:
+    """A photograph as RGB in sRGB, and what has to be noted about its colour profile."""
+    data = photo.info.get("icc_profile")
+    if not data:
+        return _to_rgb(photo), ""
+    is_grey = photo.mode in ("1", "L", "LA", "I", "I;16", "I;16L", "I;16B")
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        flat = photo if photo.mode == "CMYK" else _to_rgb(photo)
+        if is_grey and profile.profile.xcolor_space.strip() == "GRAY":
+            flat = flat.convert("L")
+        srgb = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(flat, profile, srgb, outputMode="RGB"), ""
+    except (ImageCms.PyCMSError, OSError):
+        return _to_rgb(photo), "its ICC profile cannot be used: colours are taken for sRGB"
 
 
 def _to_rgb(photo: Image.Image) -> Image.Image:
@@ -75,13 +159,20 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
     if photo.has_transparency_data:
         rgba = photo.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return photo.convert("RGB")
+    photo.load()
+    return photo if photo.mode == "RGB" else photo.convert("RGB")
 
 
 def _to_8_bit(photo: Image.Image) -> Image.Image:
+    """16-bit grey scaled to 8 bits, strip by strip; other modes as they are."""
     if photo.mode in ("I;16", "I;16L", "I;16B", "I"):
-        wide = np.asarray(photo, dtype=np.float64)
-        return Image.fromarray(np.rint(wide.clip(0, 65535) / 257).astype(np.uint8))
+        grey = Image.new("L", photo.size)
+        for top in range(0, photo.height, STRIP):
+            bottom = min(top + STRIP, photo.height)
+            wide = np.asarray(photo.crop((0, top, photo.width, bottom)), dtype=np.float32)
+            strip = np.rint(wide.clip(0, 65535) / 257).astype(np.uint8)
+            grey.paste(Image.fromarray(strip), (0, top))
+        return grey
     if photo.mode == "F":
         raise Unusable("floating-point image: its value range is unknown; save it as 8 or 16 bit")
     return photo
@@ -90,13 +181,16 @@ def _to_8_bit(photo: Image.Image) -> Image.Image:
 def fit(image: np.ndarray, size: int) -> np.ndarray:
     """Centre-crop to a square and resize to ``size``×``size`` (Lanczos, antialiased).
 
-    ``image`` is uint8 H×W×3; so is the result.
+    ``image`` is uint8 H×W×3; so is the result. What is more than six times too large is first
+    averaged over whole pixels, to no less than three times the size.
     """
     height, width = image.shape[:2]
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
     box = (left, top, left + side, top + side)
-    resized = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS, box=box)
+    resized = Image.fromarray(image).resize(
+        (size, size), Image.Resampling.LANCZOS, box=box, reducing_gap=3
+    )
     return np.asarray(resized)
 
 

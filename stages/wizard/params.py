@@ -37,6 +37,7 @@ class Fetch(Block):
     metadata: str | None
     start: Annotated[int, Field(ge=0)]
     count: Annotated[int, Field(ge=1)] | None
+    fit: Literal["square", "whole"]
     side: Annotated[int, Field(ge=32, le=4096, multiple_of=8)]
     max_pixels: Annotated[int, Field(ge=1024)]
 

@@ -7,6 +7,8 @@ Generator Architecture for Generative Adversarial Networks", CVPR 2019), as frac
 import numpy as np
 from PIL import Image
 
+from wizard.records import Unusable
+
 LEFT_EYE, RIGHT_EYE = 0.3725 + 0.4735j, 0.6255 + 0.4735j
 
 Eyes = tuple[tuple[float, float], tuple[float, float]]
@@ -29,12 +31,12 @@ def frame(image: np.ndarray, eyes: Eyes, size: int) -> np.ndarray:
     """The face as uint8 size×size×3 from a photograph of uint8 H×W×3.
 
     The warp samples at twice the photograph's resolution or finer and Lanczos brings that down,
-    so nothing is aliased. Raises ValueError when the frame would reach beyond the photograph.
+    so nothing is aliased. Raises Unusable when the frame would reach beyond the photograph.
     """
     height, width = image.shape[:2]
     top_left, top_right, bottom_right, bottom_left = quad = corners(eyes)
     if any(not (0 <= x <= width and 0 <= y <= height) for x, y in quad):
-        raise ValueError(f"the frame around the eyes {eyes} leaves the {width}×{height} photograph")
+        raise Unusable(f"the frame around the eyes {eyes} leaves the {width}×{height} photograph")
     side = abs(complex(*top_right) - complex(*top_left))
     fine = size * int(np.ceil(max(1.0, 2 * side / size)))
     warped = Image.fromarray(image).transform(

@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from wizard.records import Unusable
 from wizard.sources.photo import Collection, Photo, Request, bounded, printable, refused
 
 
@@ -175,7 +176,7 @@ def _read(path: str, max_bytes: int) -> bytes:
     try:
         with fsspec.open(path, "rb") as file:
             return bounded(file.read(max_bytes + 1), max_bytes)
-    except (OSError, ValueError):
+    except (OSError, Unusable, MemoryError):
         raise
     except Exception as error:
         raise OSError(f"cannot be read: {error or type(error).__name__}") from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from wizard.images import SUFFIXES
+from wizard.records import Unusable
 
 # The most that uncompressed RGBA of 16 bits needs; a longer file is no photograph of that size.
 BYTES_PER_PIXEL = 8
@@ -43,7 +44,7 @@ class Request:
 class Photo:
     """A photograph of a source.
 
-    ``read`` returns the encoded bytes; it raises ValueError or OSError with the reason when
+    ``read`` returns the encoded bytes; it raises records.Unusable or OSError with the reason when
     there are none. ``eyes`` are the (x, y) centres of the left and right eye in the picture, for
     a photograph to be framed by them. ``pixel_md5`` is what the decoded pixels must hash to.
     ``facts`` are further columns of the manifest.
@@ -103,7 +104,7 @@ def refused(photo_id: str, name: str, reason: str) -> Photo:
     """A photograph that is not read, and why."""
 
     def read() -> bytes:
-        raise ValueError(reason)
+        raise Unusable(reason)
 
     return Photo(photo_id, name, read)
 
@@ -111,7 +112,7 @@ def refused(photo_id: str, name: str, reason: str) -> Photo:
 def bounded(data: bytes, max_bytes: int) -> bytes:
     """``data``, unless it is longer than a photograph within the pixel limit can be."""
     if len(data) > max_bytes:
-        raise ValueError(
+        raise Unusable(
             f"file is longer than {max_bytes} bytes ({BYTES_PER_PIXEL} times fetch.max_pixels)"
         )
     return data
