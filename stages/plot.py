@@ -104,6 +104,7 @@ def main(params_path: Path) -> None:
         labels,
         scores.columns(good),
         scores.headline(good),
+        read_json("ranking")["all"]["metrics"],
         everything.model_dump(include={"fetch", "mask", "inpaint", "evaluate", "plot"}),
         read_json("quality"),
         settings.seed,

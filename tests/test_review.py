@@ -254,6 +254,11 @@ def test_of_several_samples_one_is_kept(browser, tmp_path):
 def test_settings_and_quality_are_told(page):
     page.click("nav button[data-view=run]")
     assert "ssim.mean" in page.locator("#quality").inner_text()
+    page.select_option("#ranked-by", "hole_mae")
+    best, second = page.locator("#ranking tbody tr").all()
+    assert best.inner_text().split()[:2] == ["1", "face-tiny"]
+    assert "levels" in page.locator("#ranking thead").inner_text()
+    assert float(second.locator("td").nth(3).inner_text()) > 0
     assert "mask.ratio" in page.locator("#settings").inner_text()
 
 

@@ -279,6 +279,31 @@ function makeSlider(result, sampleNow) {
   return { frame, strip, compare: (all = false) => { if (all) own = null; compare(); } };
 }
 
+/* ---- Ranking ---- */
+
+/** The methods by one metric, best first, as metrics/ranking.json has them. */
+function drawRanking() {
+  const name = $("ranked-by").value;
+  const figures = Object.entries(data.ranking[name] ?? {}).sort(([, a], [, b]) => (a.rank ?? Infinity) - (b.rank ?? Infinity));
+  const range = (value, low, high) => (known(low) && low !== high ? `${value} (${low}–${high})` : value);
+  const lines = figures.map(([method, one]) => [
+    known(one.rank) ? range(String(one.rank), one.rank_low, one.rank_high) : "–",
+    METHODS.get(method) ?? method,
+    bounds(name, one, "", "mean"),
+    one.rank === 1 ? "" : bounds(name, one, "behind_", "behind"),
+    known(one.wins) ? `${Math.round(100 * one.wins)} %` : "–",
+  ]);
+  $("ranking").replaceChildren(
+    make("thead", {}, make("tr", {}, ...["Rank", "Method", titleOf(metrics.get(name)), "Behind the first", "Wins"].map((text) => make("th", { scope: "col", textContent: text })))),
+    make("tbody", {}, ...lines.map((line) => make("tr", {}, ...line.map((text) => make("td", { textContent: text }))))));
+}
+
+/** A figure with its 95% interval, where there is one. */
+function bounds(name, figures, prefix, key) {
+  const [low, high] = ["low", "high"].map((end) => figures[prefix + end]);
+  return told(name, figures[key]) + (known(low) ? ` [${told(name, low)}, ${told(name, high)}]` : "");
+}
+
 /* ---- Page ---- */
 
 function fillSelect(id, pairs, value) {
@@ -354,6 +379,9 @@ function start() {
   narrow.addEventListener("change", fold);
   fold();
 
+  fillSelect("ranked-by", names.filter(([name]) => name in data.ranking), data.headline);
+  $("ranked-by").addEventListener("input", drawRanking);
+  drawRanking();
   rows($("quality"), data.quality);
   rows($("settings"), data.settings);
   for (const button of document.querySelectorAll("nav button")) {

@@ -84,6 +84,7 @@ def page(
     labels: Mapping[str, str],
     metrics: Sequence[str],
     headline: str,
+    ranking: dict[str, dict],
     settings: dict[str, dict],
     quality: dict,
     seed: int,
@@ -96,8 +97,9 @@ def page(
     (name → its pictures, uint8 H×W×3, one per sample, None for a missing one) and ``scores``
     (method → one metric → value per sample).
     ``labels`` name the methods, in the order in which they are shown. ``metrics`` are the columns
-    to sort and filter by, ``headline`` the one sorted by first. ``settings`` and ``quality`` are
-    shown as they are. ``seed`` determines what raters are shown in which order.
+    to sort and filter by, ``headline`` the one sorted by first. ``ranking`` has figures by metric
+    and method; ``settings`` and ``quality`` are shown as they are. ``seed`` determines what raters
+    are shown in which order.
     """
     shown = [
         result | {"views": embed(result["views"], PICTURE_BYTES // max(1, count))}
@@ -109,6 +111,7 @@ def page(
         "rated": [name for name in labels if name not in names.AUXILIARY],
         "metrics": [_described(name) for name in metrics],
         "headline": headline,
+        "ranking": ranking,
         "settings": _flat(settings),
         "quality": _flat(quality),
         "seed": seed,
