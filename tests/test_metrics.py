@@ -380,6 +380,17 @@ class TestRatings:
         with pytest.raises(ValueError, match="first line must be rater,id,sample,run"):
             opinions.read([tmp_path / "ratings.csv"])
 
+    def test_a_choice_between_a_later_sample_and_a_method_with_one_counts(self):
+        rows = [
+            {"id": "a", "image": "p", "sample": sample, "method": method}
+            for method, sample in (("model", 0), ("model", 1), ("telea", 0))
+        ]
+        answer = {"rater": "ann", "id": "a", "run": "model", "against": "telea"}
+        answer |= {"criterion": "preference", "value": "telea"}
+        answers = [answer | {"sample": sample} for sample in range(2)]
+        figures = ratings.summarise(answers, rows, 200, 0)
+        assert (figures["choices"]["count"], figures["unknown"]) == (2, 0)
+
     def test_old_and_new_files_are_read_together(self, tmp_path):
         self.rate(tmp_path, "ann,a,,preference,model,")
         (tmp_path / "ratings").mkdir()

@@ -8,7 +8,8 @@ per answer. There are two kinds:
 - a choice: ``criterion`` is ``preference``, ``run`` and ``against`` are the two methods that were
   shown without their names, ``value`` is the better one of them, or ``tie``
 
-``id`` and ``sample`` name the result as scores.csv does. A note belongs to what was shown and
+``id`` and ``sample`` name the result as scores.csv does; in a choice, a method that made one sample
+of a hole stands beside every sample of another. A note belongs to what was shown and
 stands in one of its rows. Files of the older form, without ``sample`` and ``against``, hold sample
 0, and choices between model and baseline.
 

@@ -36,7 +36,7 @@ def summarise(
       three or more methods were compared
     """
     scored = {(row["id"], row["sample"], row["method"]): row for row in rows}
-    known = [row for row in answers if all(key in scored for key in _subjects(row))]
+    known = [row for row in answers if all(key in scored for key in _subjects(row, scored))]
     given = list({_asked(row): row for row in known}.values())
     summary = {
         "ratings": len(given),
@@ -65,10 +65,14 @@ def summarise(
     return summary
 
 
-def _subjects(row: dict) -> list[tuple[str, int, str]]:
-    """The results that an answer is about."""
-    methods = [row["run"]] + ([row["against"]] if row["criterion"] == PREFERENCE else [])
-    return [(row["id"], row["sample"], method) for method in methods]
+def _subjects(row: dict, scored: dict) -> list[tuple[str, int, str]]:
+    """The results that an answer is about; in a choice, a method that made one sample of a hole
+    stands beside every sample of another.
+    """
+    if row["criterion"] != PREFERENCE:
+        return [(row["id"], row["sample"], row["run"])]
+    wanted = [(row["id"], row["sample"], method) for method in (row["run"], row["against"])]
+    return [key if key in scored else (key[0], 0, key[2]) for key in wanted]
 
 
 def _asked(row: dict) -> tuple:
@@ -151,7 +155,7 @@ def _predicts(
     for name, how in METRICS.items():
         hits, images, losses = [], [], {}
         for row in choices:
-            pair = [scored[key] for key in _subjects(row)]
+            pair = [scored[key] for key in _subjects(row, scored)]
             if how.best is None or any(one.get(name) is None for one in pair):
                 continue
             first, second = (how.loss(one[name]) for one in pair)
