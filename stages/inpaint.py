@@ -125,7 +125,7 @@ def plan_runs(settings: params.Inpaint, runtime: params.Runtime) -> list[Run]:
 
 def plan_diffusion(settings: params.Inpaint, runtime: params.Runtime, raw: str | None) -> list[Run]:
     """The model's results, and what its autoencoder leaves of the originals."""
-    checkpoint = settings.model_dump(include={"model", "revision", "variant"})
+    checkpoint = settings.model_dump(include={"model", "revision", "variant", "vae", "lora"})
     call = settings.model_dump(
         include={"prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "strength"}
     )
@@ -133,12 +133,10 @@ def plan_diffusion(settings: params.Inpaint, runtime: params.Runtime, raw: str |
     load_model = partial(filling.load, "diffusers", settings.prefill, runtime.batch_size)
     load_model = partial(load_model, scheduler=settings.scheduler, **machine, **call)
     if runtime.runner == "ray":
-        from wizard.models import diffusion
+        from wizard.models import checkpoints
 
-        files = diffusion.files(**checkpoint)
-        # On a worker the files lie in the folder it works in.
-        load_model = partial(load_model, model=".", revision=None, variant=settings.variant)
-        model = start_on_ray(load_model, files, runtime)
+        load_model = partial(load_model, **checkpoints.moved(**checkpoint))
+        model = start_on_ray(load_model, checkpoints.files(**checkpoint), runtime)
     else:
         model = local.Worker(partial(load_model, **checkpoint))
     about = model.about()

@@ -138,3 +138,23 @@ def test_every_stage_checks_all_settings_before_any_work(tmp_path, script):
     assert answer.stderr.count("\n") == 1 and "mask.ratio = 2" in answer.stderr
     assert (tmp_path / "data" / "images.jsonl").read_text() == "kept"
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["images.jsonl", "params.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("lora", "line"),
+    [
+        ("5", r"inpaint.lora = 5: allowed: \{path, weight\} or null"),
+        ("{path: a.safetensors}", "inpaint.lora.weight: missing"),
+        ("{path: a.safetensors, weight: x}", "inpaint.lora.weight = 'x': allowed: a number"),
+        (
+            "{path: a, weight: 1.0, scale: 2}",
+            "inpaint.lora.scale: unknown key; allowed: path, weight",
+        ),
+    ],
+)
+def test_a_wrong_lora_names_its_key(tmp_path, lora, line):
+    text = (ROOT / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("  lora: null ", f"  lora: {lora} "))
+    with pytest.raises(BadSetting, match=line):
+        params.load(path)

@@ -59,6 +59,11 @@ class Mask(Block):
         return self
 
 
+class Lora(Block):
+    path: Annotated[str, Field(min_length=1)]
+    weight: Annotated[float, Field(ge=-4, le=4)]
+
+
 class Inpaint(Block):
     backend: Literal["diffusers", "telea", "navier-stokes", "biharmonic", "mean"]
     model: Annotated[str, Field(min_length=1)]
@@ -81,6 +86,8 @@ class Inpaint(Block):
         ]
         | None
     )
+    vae: Annotated[str, Field(min_length=1)] | None
+    lora: Lora | None
     prefill: Literal["mean", "telea"]
     baseline: Classical
     samples_per_mask: Annotated[int, Field(ge=1, le=100)]
@@ -327,10 +334,13 @@ def _explain(error: dict) -> str:
     place = [str(part) for part in error["loc"]]
     block = Params.model_fields.get(place[0]) if place else None
     fields = block.annotation.model_fields if block else Params.model_fields
+    if place[:2] == ["inpaint", "lora"]:
+        fields = Lora.model_fields
     # Union members add their own type name behind the key; a reader knows the key only.
-    key = ".".join(place[:2])
+    key = ".".join(place[:3] if fields is Lora.model_fields else place[:2])
     if error["type"] in UNKNOWN:
-        return f"{key}: unknown key; {_nearest(place[:2])}allowed: {', '.join(fields)}"
+        near = "" if key.count(".") > 1 else _nearest(place[:2])
+        return f"{key}: unknown key; {near}allowed: {', '.join(fields)}"
     if error["type"] == "missing":
         return f"{key}: missing; add it (git show HEAD:params.yaml has the default)"
     if error["type"] == "value_error":
@@ -355,11 +365,16 @@ def _allowed(place: list[str], error: dict) -> str:
     """What a field accepts, from its JSON schema: pydantic names one member of a union only."""
     if len(place) < 2:
         return error["msg"]
-    schema = Params.model_fields[place[0]].annotation.model_json_schema()["properties"][place[1]]
+    block = Params.model_fields[place[0]].annotation
+    if place[1:2] == ["lora"] and place[2:]:
+        block, place = Lora, place[1:]
+    schema = block.model_json_schema()["properties"][place[1]]
     return "allowed: " + " or ".join(_describe(member) for member in schema.get("anyOf", [schema]))
 
 
 def _describe(schema: dict) -> str:
+    if "$ref" in schema:
+        return f"{{{', '.join(Lora.model_fields)}}}"
     if "enum" in schema:
         return ", ".join(str(value) for value in schema["enum"])
     if "const" in schema:

@@ -40,6 +40,8 @@ def load(name: str, **settings):
 def source_sha256(name: str) -> str:
     """Hash of the code that decides what this backend's results are."""
     modules = [BACKENDS[name], "wizard.models.filling", "wizard.models.classical", "wizard.images"]
+    if name == "diffusers":
+        modules += ["wizard.models.checkpoints", "wizard.models.families"]
     digest = hashlib.sha256()
     for module in modules:
         digest.update(Path(find_spec(module).origin).read_bytes())
