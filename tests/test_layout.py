@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 STAGES = ROOT / "stages"
-SCRIPTS = ["fetch", "mask", "inpaint", "evaluate", "plot"]
+SCRIPTS = ["check", "fetch", "mask", "inpaint", "evaluate", "plot"]
 GROUND = {"records", "images", "console", "devices", "names", "opinions"}
 ROOMS = {"sources", "masks", "models", "metrics", "report", "runners", "training"}
 HEAVY = {"torch", "diffusers", "transformers", "datasets", "ray", "matplotlib", "cv2", "skimage"}

@@ -126,7 +126,7 @@ def test_a_missing_file_says_where_to_run(tmp_path):
         params.load(tmp_path / "params.yaml")
 
 
-@pytest.mark.parametrize("script", ["fetch", "mask", "inpaint", "evaluate", "plot"])
+@pytest.mark.parametrize("script", ["check", "fetch", "mask", "inpaint", "evaluate", "plot"])
 def test_every_stage_checks_all_settings_before_any_work(tmp_path, script):
     """Exit 2, one line, and the outputs that were there are untouched."""
     (tmp_path / "params.yaml").write_text(DEFAULT.replace("ratio: 0.25", "ratio: 2"))

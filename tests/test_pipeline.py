@@ -122,6 +122,7 @@ def test_new_photographs_are_noticed_and_cost_only_themselves(clone, tmp_path):
     folder = tmp_path / "own"
     shutil.copytree(clone, folder, symlinks=True)
     photos = folder / "data" / "own" / "photos"
+    photos.mkdir()
     for name in ("astronaut", "grace_hopper"):
         shutil.copyfile(clone / "data" / "images" / f"{name}.png", photos / f"{name}.png")
     setting(folder, "source:", "source: data/own/photos")

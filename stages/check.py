@@ -1,0 +1,41 @@
+"""Check the settings and your own files before anything is deleted.
+
+    dvc repro check          or          python stages/check.py
+
+DVC deletes the outputs of a stage before that stage can refuse a setting. This one runs before all
+others whenever a setting or a file under data/own/ changed, so that a mistake costs nothing.
+"""
+
+from pathlib import Path
+
+from wizard import params, records
+from wizard.console import BadSetting, stage
+
+OWN = Path("data/own")
+
+
+def main(params_path: Path) -> None:
+    settings = params.load(params_path)
+    expect_files("fetch.source", settings.fetch.source)
+    if settings.mask.shape == "files":
+        expect_files("mask.folder", settings.mask.folder)
+    # The same bytes every time: what follows waits for this file, but never runs because of it.
+    records.write_atomic("data/checked", b"settings and own files\n")
+
+
+def expect_files(key: str, place: str) -> None:
+    """Raise BadSetting when the setting names a place under data/own/ that holds no file."""
+    path = Path(place)
+    if path.is_absolute() or not path.is_relative_to(OWN) or set(place) & set("*?["):
+        return
+    found = [path] if path.is_file() else path.rglob("[!.]*.*")
+    if not any(one.is_file() for one in found):
+        raise BadSetting(
+            f"{key} = {place!r}: no files there; put yours there, or fetch them with dvc pull "
+            f"if they were shared with dvc add {place} (other clones, queued experiments and "
+            "--temp see only what git or DVC tracks)"
+        )
+
+
+if __name__ == "__main__":
+    stage(main, __doc__)
