@@ -77,7 +77,15 @@ def draw(
             ratio = settings.ratio
             if isinstance(ratio, list):
                 ratio = rng.uniform(*ratio)
-            mask = masks.draw(settings.shape, rng, height, width, ratio, settings.variant)
+            mask = masks.draw(
+                settings.shape,
+                rng,
+                height,
+                width,
+                ratio,
+                settings.variant,
+                aligned="crop" in photo or "ffhq" in photo["source"].lower(),
+            )
         elif settings.pairing == "shuffle":
             mask = files.resized(library.draw(rng), height, width, settings.hole)
         elif path is None:

@@ -1,11 +1,13 @@
 """Shapes of holes: the asked area, the same mask for the same seed; a user's own masks."""
 
 import io
+import json
 import os
 import re
 import subprocess
 import sys
 import time
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.ndimage import label
 
 from wizard import images, masks, records
 from wizard.console import BadSetting
 from wizard.masks import files, strokes
 
 ROOT = Path(__file__).parents[1]
+LAWS = ROOT / "tests/mask_laws.json"
 SIDES = st.integers(32, 160)
 RATIOS = st.floats(0.01, 0.99)
 SEEDS = st.integers(0, 2**32)
@@ -48,10 +52,12 @@ def test_free_forms_stop_at_the_ratio(shape, ratio, seed, size):
 @settings(max_examples=25, deadline=None)
 @given(height=SIDES, width=SIDES, ratio=st.floats(0.05, 0.9), seed=SEEDS)
 def test_same_seed_same_mask_and_never_empty_or_full(shape, height, width, ratio, seed):
-    mask = drawn(shape, seed, height, width, ratio)
+    if shape == "parts":
+        width = height
+    mask = drawn(shape, seed, height, width, ratio, aligned=True)
     assert mask.shape == (height, width) and mask.dtype == bool
     assert 0 < mask.sum() < mask.size
-    assert np.array_equal(mask, drawn(shape, seed, height, width, ratio))
+    assert np.array_equal(mask, drawn(shape, seed, height, width, ratio, aligned=True))
 
 
 @given(ratio=st.floats(0.05, 0.9), seed=SEEDS)
@@ -105,6 +111,69 @@ def all_corners_are_right(mask):
     ]
     changes = [run[::2].min() for run in runs if len(run)]
     return bool(changes) and min(changes) >= 5
+
+
+@pytest.mark.parametrize("law", json.loads(LAWS.read_text()), ids=itemgetter("law"))
+def test_a_published_law_has_its_statistics(law):
+    """Against 2,000 draws of the generators that were published."""
+    shape, variant, side = law["law"].split()
+    variant = None if variant == "-" else variant
+    draws = 120
+    found = [drawn(shape, [7, k], int(side), int(side), None, variant) for k in range(draws)]
+    shares = [mask.mean() for mask in found]
+    four_errors = 4 * np.std(shares) / draws**0.5
+    assert abs(np.mean(shares) - law["mean"]) < four_errors
+    low, high = np.quantile(shares, [0.1, 0.9])
+    assert abs(low - law["quantiles"][0]) < 0.08 and abs(high - law["quantiles"][2]) < 0.08
+    components = [label(mask, np.ones((3, 3)))[1] for mask in found]
+    assert abs(np.mean(components) - law["components"]) < 4 * np.std(components) / draws**0.5
+
+
+@pytest.mark.parametrize(
+    ("variant", "known"),
+    [
+        ("half", np.s_[:, :128]),
+        ("expand", np.s_[96:160, 96:160]),
+        ("every-second-line", np.s_[1::2]),
+        ("super-resolution", np.s_[1::2, 1::2]),
+    ],
+)
+def test_repaints_masks_keep_what_repaint_keeps(variant, known):
+    expected = np.ones((256, 256), bool)
+    expected[known] = False
+    assert np.array_equal(drawn("repaint", 0, 256, 256, None, variant), expected)
+
+
+@pytest.mark.parametrize(
+    ("part", "inside", "outside"),
+    [
+        ("eyes", [(0.4735, 0.3725), (0.4735, 0.6255)], [(0.6, 0.5)]),
+        ("nose", [(0.6, 0.5)], [(0.4735, 0.3725), (0.75, 0.5)]),
+        ("mouth", [(0.735, 0.5)], [(0.6, 0.5)]),
+        ("lower-half", [(0.735, 0.5), (0.95, 0.05)], [(0.4735, 0.3725)]),
+        ("hair-line", [(0.23, 0.5)], [(0.4735, 0.3725)]),
+    ],
+)
+def test_parts_of_a_face_lie_where_they_are(part, inside, outside):
+    """At the places of FFHQ's landmarks (row, column), whatever the jitter."""
+    found = [drawn("parts", seed, 200, 200, None, part, aligned=True) for seed in range(20)]
+    for mask in found:
+        assert all(mask[int(200 * y), int(200 * x)] for y, x in inside)
+        assert not any(mask[int(200 * y), int(200 * x)] for y, x in outside)
+    assert len({mask.tobytes() for mask in found}) > 4
+
+
+def test_one_eye_is_either_eye():
+    found = [drawn("parts", seed, 200, 200, None, "one-eye", aligned=True) for seed in range(20)]
+    assert {(bool(mask[95, 75]), bool(mask[95, 125])) for mask in found} == {
+        (True, False),
+        (False, True),
+    }
+
+
+def test_parts_of_a_face_do_not_apply_to_other_framings():
+    with pytest.raises(records.Unusable, match="does not apply: the photograph is not framed"):
+        drawn("parts", 0, 200, 200, None, "eyes", aligned=False)
 
 
 @pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])

@@ -25,6 +25,10 @@ SHAPES = {
     "scratches": "wizard.masks.scratches",
     "half": "wizard.masks.half",
     "border": "wizard.masks.border",
+    "parts": "wizard.masks.parts",
+    "comodgan": "wizard.masks.comodgan",
+    "mat": "wizard.masks.mat",
+    "repaint": "wizard.masks.repaint",
 }
 
 
@@ -61,8 +65,9 @@ def draw(
     """A hole of the given shape: bool height×width, True = hole, never empty and never full.
 
     `ratio` is the hole's share of the image area, 0 < ratio < 1, or None for a shape with a law
-    of its own; `variant` is one of the shape's VARIANTS or None, the first of them. The same
-    state of `rng` gives the same mask. Raises Unusable for an image of fewer than two pixels a
+    of its own; `variant` is one of the shape's VARIANTS or None, the first of them. Of `options`
+    there is `aligned`: whether the image is framed like FFHQ. The same state of `rng` gives the
+    same mask. Raises Unusable for an image of fewer than two pixels a
     side, and whatever a shape says is no photograph for it.
     """
     if min(height, width) < 2:
