@@ -35,8 +35,8 @@ def main(params_path: Path) -> None:
         collection = sources.collect(sources.Request(**fetch.model_dump(exclude={"fit"})))
     except (ValueError, OSError) as error:
         raise console.BadSetting(error) from None
-    if collection.note:
-        console.say(collection.note)
+    for note in collection.notes:
+        console.say(note)
 
     journal = records.journal("fetch", runtime.journal_gb)
     folder = records.Folder(DATA / "images")

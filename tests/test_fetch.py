@@ -26,7 +26,7 @@ from PIL import Image
 import fetch
 from wizard import console, images, records, sources
 from wizard.sources import align
-from wizard.sources.photo import file_id
+from wizard.sources.photo import InTurn, file_ids
 
 ROOT = Path(__file__).parents[1]
 
@@ -93,7 +93,9 @@ def album(tmp_path) -> Path:
     return folder
 
 
-ALBUM = {"a-jpg": "a.jpg", "a-png": "a.png", file_id("trip/a.png"): "trip/a.png"}
+ALBUM = {"a-jpg": "a.jpg", "a-png": "a.png", "trip-a": "trip/a.png"}
+# A tar is a stream: what comes first has its plain name.
+TARRED = {"a": "a.jpg", "a-png": "a.png", "trip-a": "trip/a.png"}
 
 
 def names(rows: list[dict]) -> dict[str, str]:
@@ -151,12 +153,12 @@ def test_image_is_the_centre_crop_resized(run, album):
 
 
 def test_glob(run, album):
-    assert set(names(run(f"{album}/*.png"))) == {"a-png"}
-    assert set(names(run(f"{album}/**/*.png"))) == {"a-png", file_id("trip/a.png")}
+    assert set(names(run(f"{album}/*.png"))) == {"a"}
+    assert set(names(run(f"{album}/**/*.png"))) == {"a", "trip-a"}
 
 
 def test_single_file(run, album):
-    assert names(run(album / "a.jpg")) == {"a-jpg": "a.jpg"}
+    assert names(run(album / "a.jpg")) == {"a": "a.jpg"}
 
 
 def test_file_url(run, album):
@@ -193,7 +195,7 @@ def test_zip_gives_the_same_bytes_as_its_folder(run, album):
 
 @pytest.mark.parametrize("suffix", [".tar", ".tgz", ".tar.xz"])
 def test_tar(run, album, suffix):
-    assert names(run(tarred(album, suffix))) == ALBUM
+    assert names(run(tarred(album, suffix))) == TARRED
 
 
 def webdataset(path: Path, numbers) -> Path:
@@ -208,8 +210,8 @@ def webdataset(path: Path, numbers) -> Path:
 
 def test_webdataset_tar(run, tmp_path):
     path = webdataset(tmp_path / "shard.tar", range(4))
-    assert list(names(run(path))) == [f"{number:05d}-webp" for number in range(4)]
-    assert list(names(run(path, start=1, count=2))) == ["00001-webp", "00002-webp"]
+    assert list(names(run(path))) == [f"{number:05d}" for number in range(4)]
+    assert list(names(run(path, start=1, count=2))) == ["00001", "00002"]
 
 
 def test_equal_names_in_two_shards_stay_apart(run, tmp_path):
@@ -238,7 +240,7 @@ def test_http_folder(run, album, server):
 
 def test_http_tar(run, album, server):
     tarred(album)
-    assert names(run(f"{server}/album.tar")) == ALBUM
+    assert names(run(f"{server}/album.tar")) == TARRED
 
 
 def test_http_parquet(run, tmp_path, server):
@@ -289,6 +291,80 @@ def test_a_side_that_whole_does_not_use_changes_nothing(run, album, monkeypatch)
     run(album, fit="whole", side=32)
     monkeypatch.setattr(images, "read", None)
     run(album, fit="whole", side=64)
+
+
+# --- captions
+
+
+def prompts(rows) -> dict[str, str | None]:
+    return {row["source_name"]: row.get("prompt") for row in rows}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_captions_of_the_folder_and_beside_a_photograph(run, album, form, packed, capsys):
+    lines = {
+        "jsonl": '{"file_name": "a.png", "text": "a wave, blue", "negative_prompt": "text"}\n'
+        '\n{"file_name": "gone.png", "text": "nothing"}\n',
+        "csv": 'file_name,text,negative_prompt\na.png,"a wave, blue",text\ngone.png,nothing,\n',
+    }
+    (album / f"metadata.{form}").write_text(lines[form])
+    (album / "trip" / "a.txt").write_text("a journey\n")
+    rows = run(zipped(album) if packed else album)
+    assert prompts(rows) == {"a.jpg": None, "a.png": "a wave, blue", "trip/a.png": "a journey"}
+    told = {row["source_name"]: row.get("negative_prompt") for row in rows}
+    assert told == {"a.jpg": None, "a.png": "text", "trip/a.png": None}
+    if not packed:
+        assert "captions of photographs that are missing: gone.png" in capsys.readouterr().err
+
+
+def test_metadata_in_a_folder_below_speaks_of_that_folder(run, album):
+    (album / "trip" / "metadata.jsonl").write_text('{"file_name": "a.png", "text": "far"}')
+    assert prompts(run(album)) == {"a.jpg": None, "a.png": None, "trip/a.png": "far"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("metadata.jsonl", "{not json", r"metadata.jsonl: cannot be read"),
+        ("metadata.jsonl", '{"text": "x"}', r"metadata.jsonl:1: no file_name"),
+        ("metadata.jsonl", '{"file_name": "a.png", "text": 7}', "prompt is no text"),
+        ("metadata.csv", "file_name,text\na.png,x\na.png,y\n", "csv:3: a second row for a.png"),
+        ("metadata.csv", b"file_name,text\na.png,\xff\n", "metadata.csv: not UTF-8"),
+    ],
+)
+def test_damaged_metadata_is_one_line(run, album, name, content, line):
+    (album / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(console.BadSetting, match=line):
+        run(album)
+
+
+def test_a_caption_that_is_no_text_costs_its_photograph_only(run, album):
+    (album / "trip" / "a.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(console.TooManyFailures):
+        run(album)
+    rows = {row["source_name"]: row for row in records.read("data/images.jsonl")}
+    assert rows["a.png"]["status"] == "ok"
+    assert "trip/a.txt: not UTF-8 text" in rows["trip/a.png"]["error"]
+
+
+def test_a_changed_caption_decodes_nothing_again(run, album, monkeypatch):
+    (album / "a.txt").write_text("one")
+    before = run(album)
+    (album / "a.txt").write_text("two")
+    monkeypatch.setattr(images, "read", None)
+    after = run(album)
+    assert [row["id"] for row in after if row not in before] == ["a-jpg", "a-png"]
+
+
+def test_caption_column_of_a_table(run, tmp_path):
+    values = [{"bytes": encoded(number), "path": None} for number in range(3)]
+    table = pyarrow.table({"image": values, "caption": ["one", None, "three"]})
+    pyarrow.parquet.write_table(table, tmp_path / "faces.parquet")
+    rows = run(tmp_path / "faces.parquet", caption_column="caption")
+    assert [row.get("prompt") for row in rows] == ["one", None, "three"]
+    with pytest.raises(console.BadSetting, match=r"caption_column = 'text'.*image, caption"):
+        run(tmp_path / "faces.parquet", caption_column="text")
 
 
 # --- Parquet and the Hub
@@ -465,13 +541,28 @@ def test_empty_folder_with_gitkeep(run, tmp_path):
 # --- ids
 
 
-@given(st.text(min_size=1), st.text(min_size=1))
-def test_ids_are_safe_and_distinct(one, other):
-    assert (file_id(one) == file_id(other)) == (one == other)
-    for photo_id in (file_id(one), file_id(other)):
+NAMES = st.lists(st.text("aB._-/é", min_size=1, max_size=6), unique=True, max_size=8)
+
+
+@given(NAMES, st.randoms())
+def test_ids_are_safe_distinct_and_of_no_order(paths, random):
+    ids = file_ids(paths)
+    random.shuffle(paths)
+    assert file_ids(paths) == ids and len(set(ids.values())) == len(paths)
+    in_turn = InTurn()
+    for photo_id in [*ids.values(), *(in_turn.id(path) for path in paths)]:
         assert len(photo_id) <= 90
         assert photo_id[0].isascii() and photo_id[0].isalnum()
         assert set(photo_id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_")
+    assert len({in_turn.id(path) for path in paths}) == len(paths)
+
+
+def test_a_photograph_keeps_its_name_unless_another_has_it_too():
+    assert file_ids(["cat.png", "IMG_1.JPG"]) == {"cat.png": "cat", "IMG_1.JPG": "img_1"}
+    assert file_ids(["cat.png", "cat.jpg"]) == {"cat.png": "cat-png", "cat.jpg": "cat-jpg"}
+    three = file_ids(["a.png", "a.jpg", "a-png.jpg"])
+    assert three["a.jpg"] == "a-jpg" and three["a-png.jpg"] == "a-png-jpg"
+    assert three["a.png"].startswith("a-") and three["a.png"] not in ("a-png", "a-jpg")
 
 
 def test_adding_a_file_changes_no_other_row(run, album):

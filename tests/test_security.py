@@ -173,7 +173,7 @@ def test_hostile_and_undecodable_names_become_safe_ids(run, album):
     assert all(row["status"] == "ok" for row in rows.values())
     files = {path.name for path in Path("data/images").iterdir()}
     assert files == {f"{row['id']}.png" for row in rows.values()}
-    assert rows[shown]["id"].startswith("img-src-x-onerror-alert-1-png-")
+    assert rows[shown]["id"] == "img-src-x-onerror-alert-1"
 
 
 def test_failures_beyond_the_limit_fail_the_stage_after_all_is_written(run, album):
@@ -181,7 +181,7 @@ def test_failures_beyond_the_limit_fail_the_stage_after_all_is_written(run, albu
     with pytest.raises(console.TooManyFailures, match="1 failed, runtime.max_failures allows 0"):
         run(album, max_failures=0)
     assert [row["status"] for row in records.read("data/images.jsonl")] == ["ok", "failed"]
-    assert Path("data/images/good-png.png").exists()
+    assert Path("data/images/good.png").exists()
 
 
 # --- archives
@@ -208,7 +208,7 @@ def test_zip_members_never_leave_and_links_are_not_followed(run, tmp_path):
     assert rows["../../x.png"]["error"] == "its path leads out of the archive"
     assert rows["/etc/x.png"]["error"] == "its path leads out of the archive"
     assert rows["link.png"]["error"] == "is a link; links in archives are not followed"
-    assert [file.name for file in Path("data/images").iterdir()] == ["good-png.png"]
+    assert [file.name for file in Path("data/images").iterdir()] == ["good.png"]
 
 
 def test_tar_members_never_leave_and_links_are_not_followed(run, tmp_path):
@@ -240,8 +240,8 @@ def test_name_given_twice_in_an_archive_keeps_the_first(run, tmp_path):
     with pytest.raises(console.TooManyFailures):
         run(path, max_failures=0)
     first, second = records.read("data/images.jsonl")
-    assert (first["id"], first["status"], first["original_size"]) == ("a-png", "ok", [40, 40])
-    assert second["id"] == "a-png-again2" and "the name was used before" in second["error"]
+    assert (first["id"], first["status"], first["original_size"]) == ("a", "ok", [40, 40])
+    assert second["id"] == "a-again2" and "the name was used before" in second["error"]
 
 
 def test_member_longer_than_any_photograph_is_not_read_whole(run, tmp_path):

@@ -48,6 +48,8 @@ def stage(main: Callable[..., None], doc: str, arguments: Mapping[str, dict] | N
         if os.environ.get("WIZARD_TRACEBACK"):
             raise
         sys.exit(_complain(error, 1))
+    except MemoryError:
+        sys.exit(_complain("out of memory; lower runtime.workers. What was finished is kept", 1))
     except KeyboardInterrupt:
         sys.exit(_complain("interrupted; what was finished is kept, run again to go on", 130))
 
@@ -130,5 +132,7 @@ def _progress_lines(items: Iterable[T], total: int | None, desc: str, unit: str)
             told, each = now, (now - start) / count
             left = f", {each * (total - count):.0f} s left" if total else ""
             say(f"{desc}: {count}/{total or '?'} {unit}s, {each:.2f} s/{unit}{left}")
-    took = time.monotonic() - start
-    say(f"{desc}: {count} {unit}s in {took:.1f} s, {took / max(count, 1):.3f} s/{unit}")
+    if count:
+        took = time.monotonic() - start
+        some = f"{count} {unit}" + ("s" if count > 1 else "")
+        say(f"{desc}: {some} in {took:.1f} s, {took / count:.3f} s/{unit}")

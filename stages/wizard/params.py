@@ -34,6 +34,7 @@ class Fetch(Block):
     split: str
     revision: str | None
     column: str | None
+    caption_column: str | None
     metadata: str | None
     start: Annotated[int, Field(ge=0)]
     count: Annotated[int, Field(ge=1)] | None

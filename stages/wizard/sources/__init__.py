@@ -1,6 +1,7 @@
 """Where photographs come from: one file a kind of source, one line each in the table below."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
@@ -12,8 +13,8 @@ SOURCES = {
     "samples": (),
     "ffhq": ("revision", "metadata"),
     "files": (),
-    "parquet": ("column",),
-    "hub": ("revision", "column"),
+    "parquet": ("column", "caption_column"),
+    "hub": ("revision", "column", "caption_column"),
 }
 
 
@@ -24,7 +25,7 @@ def kind(source: str) -> str:
     """
     if source in ("samples", "ffhq"):
         return source
-    if source.lower().endswith(".parquet"):
+    if re.split(r"[?#]", source.lower())[0].endswith(".parquet"):
         return "parquet"
     is_path = (
         os.path.exists(source)
@@ -43,12 +44,12 @@ def collect(request: Request) -> Collection:
     or OSError, in one line, when the source cannot be what the settings say.
     """
     name = kind(request.source)
-    for setting in ("revision", "column", "metadata"):
+    for setting in ("revision", "column", "caption_column", "metadata"):
         value = getattr(request, setting)
         if value is not None and setting not in SOURCES[name]:
             raise ValueError(
                 f"fetch.{setting} = {value!r}: has no meaning for fetch.source "
-                f"{request.source!r} (a source of kind {name}); set it to null"
+                f"{request.shown!r} (a source of kind {name}); set it to null"
             )
     collection = import_module(f"wizard.sources.{name}").collect(request)
     return replace(collection, photos=_distinct(collection.photos))

@@ -8,7 +8,6 @@ extracted, and no name of a member becomes a path.
 import os
 import re
 import stat
-import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -18,151 +17,209 @@ from pathlib import PurePosixPath
 from typing import IO
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from wizard.images import SUFFIXES
+from wizard.records import Unusable
+from wizard.sources import archives, captions
 from wizard.sources.photo import (
     Collection,
+    InTurn,
     Photo,
     Request,
     bounded,
-    file_id,
+    file_ids,
     is_hidden,
     is_image,
     printable,
     refused,
-)  # fmt: skip
+    without_secrets,
+)
 
 ZIP = (".zip",)
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+WEB = ("http://", "https://")
+SILENCE_S = 30  # after which a web server is given up
 
 FileSystem = fsspec.AbstractFileSystem
 
 
 def collect(request: Request) -> Collection:
-    """Photographs of files, loose ones and those in a zip in the order of their ids.
+    """Photographs of files, loose ones and those in a zip in the order of their names.
 
-    A tar (plain or WebDataset, compressed or not) is one stream and keeps its own order; sidecar
-    files beside its images are passed over. With several archives the name of the archive belongs
-    to the path that makes the id. Raises ValueError or OSError when there is nothing to read.
+    Captions beside them become their prompts. A tar (plain or WebDataset, compressed or not) is
+    one stream and keeps its own order; files beside its images are passed over. With several
+    archives the name of the archive belongs to the path that makes the id. Raises ValueError or
+    OSError when there is nothing to read.
     """
     try:
-        system, place = fsspec.core.url_to_fs(os.path.expanduser(request.source))
-        base, names = _listing(system, place)
-    except ImportError as error:
-        raise ValueError(f"fetch.source {request.source!r}: {error}") from None
-    names = [name for name in names if not is_hidden(name)]
+        system, files = _listing(os.path.expanduser(request.source))
+    except Exception as error:
+        # Each file system has requirements and exceptions of its own.
+        reason = without_secrets(str(error) or type(error).__name__)
+        raise ValueError(f"fetch.source {request.shown!r}: {reason}") from None
+    files = {name: path for name, path in files.items() if not is_hidden(name)}
+    if not files:
+        raise ValueError(
+            f"fetch.source {request.shown!r}: no such file, or an empty folder, or no answer"
+        )
+    if all(name.lower().endswith(ZIP + TAR) for name in files):
+        return _archives(system, files, request)
+
+    names = sorted(filter(is_image, files))
     if not names:
         raise ValueError(
-            f"fetch.source {request.source!r}: no such file, or an empty folder, or no answer"
-        )
-    if all(name.lower().endswith(ZIP + TAR) for name in names):
-        return _archives(system, base, sorted(names), request)
-
-    images = sorted(filter(is_image, names), key=file_id)
-    if not images:
-        raise ValueError(
-            f"fetch.source {request.source!r}: no photograph in it, only {_suffixes(names)}; "
+            f"fetch.source {request.shown!r}: no photograph in it, only {_suffixes(files)}; "
             "give a folder of images, or a pattern such as 'folder/*.tar' or 'folder/*.parquet'"
         )
-    chosen = images[request.start : request.stop]
-    photos = (_loose(system, base, name, request.max_bytes) for name in chosen)
-    others = [name for name in names if not is_image(name)]
-    note = f"fetch: left out, not an image by name: {_suffixes(others)}" if others else ""
-    return Collection(request.source, len(chosen), photos, note)
+    read = partial(_read, system, files, request.max_bytes)
+    told = captions.collect(files, read)
+    ids, chosen = file_ids(names), names[request.start : request.stop]
+    photos = (_captioned(ids[name], name, name, read, told) for name in chosen)
+    return Collection(request.shown, len(chosen), photos, _notes(files, told))
 
 
-def _listing(system: FileSystem, place: str) -> tuple[str, list[str]]:
-    """A folder and the paths below it of all files that the source names."""
+def _listing(source: str) -> tuple[FileSystem, dict[str, str]]:
+    """All files that the source names: their names in it, and where to find them."""
+    is_web = source.startswith(WEB)
+    system, place = fsspec.core.url_to_fs(source, **(_patience() if is_web else {}))
+    bare = re.split(r"[?#]", place)[0] if is_web else place
     # Asked whether it is a folder, an HTTP file system downloads the file to look for links.
-    is_file = place.lower().endswith(ZIP + TAR + SUFFIXES) and not os.path.isdir(place)
-    if is_file and system.exists(place):
-        base, found = place.rpartition("/")[0], [place]
-    elif not is_file and system.isdir(place):
-        base, found = place.rstrip("/"), system.find(place)
+    is_file = bare.lower().endswith(ZIP + TAR + SUFFIXES) and not os.path.isdir(place)
+    if is_file and (is_web or system.exists(place)):
+        return system, {bare.rpartition("/")[2]: place}
+    if not is_file and system.isdir(place):
+        base, found = bare.rstrip("/"), system.find(place)
     else:
         base = re.split(r"[*?\[]", place)[0].rpartition("/")[0]
         found = [path for path in system.glob(place) if not system.isdir(path)]
-    return base, [path.removeprefix(base).lstrip("/") for path in found]
+    plain = ((re.split(r"[?#]", path)[0] if is_web else path, path) for path in found)
+    return system, {name.removeprefix(base).lstrip("/"): path for name, path in plain}
 
 
-def _suffixes(names: list[str]) -> str:
+def _patience() -> dict:
+    from aiohttp import ClientTimeout
+
+    limits = ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
+    return {"client_kwargs": {"timeout": limits}}
+
+
+def _notes(files: dict[str, str], told: captions.Captions) -> tuple[str, ...]:
+    others = [n for n in files if not is_image(n) and not captions.is_caption(n, told)]
+    notes = [f"fetch: left out, not an image by name: {_suffixes(others)}"] if others else []
+    if told.strays:
+        some = ", ".join(map(printable, told.strays[:5]))
+        more = f" and {len(told.strays) - 5} more" if len(told.strays) > 5 else ""
+        notes.append(f"fetch: captions of photographs that are missing: {some}{more}")
+    return tuple(notes)
+
+
+def _suffixes(names) -> str:
     """What kinds of files there are, commonest first: ``.txt 3, .heic 1``."""
     kinds = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names)
     return ", ".join(f"{printable(kind)} {count}" for kind, count in kinds.most_common(5))
 
 
-def _loose(system: FileSystem, base: str, name: str, max_bytes: int) -> Photo:
-    read = partial(_read, partial(system.open, f"{base}/{name}", "rb"), max_bytes)
-    return Photo(file_id(name), printable(name), read)
+def _captioned(photo_id: str, shown: str, name: str, read, told: captions.Captions) -> Photo:
+    """A photograph called ``name`` where it lies, to be shown under a name that may be longer."""
+    try:
+        facts = told.of(name)
+    except (Unusable, OSError) as error:
+        return refused(photo_id, printable(shown), f"its caption: {error}")
+    return Photo(photo_id, printable(shown), partial(read, name), facts=facts)
 
 
-def _read(opened, max_bytes: int) -> bytes:
+def _open(system: FileSystem, path: str) -> IO[bytes]:
+    """A file to be read from its beginning to its end."""
+    if isinstance(system, LocalFileSystem) and not stat.S_ISREG(os.stat(path).st_mode):
+        raise Unusable("no regular file")  # a pipe would be waited for without end
+    if path.startswith(WEB):
+        # One request for all of it. A block size of 0 asks for a stream, whose size is not used.
+        return system.open(path, "rb", block_size=0, size=1)
+    return system.open(path, "rb")
+
+
+def _read(system: FileSystem, files: dict[str, str], max_bytes: int, name: str) -> bytes:
+    return _bytes(partial(_open, system, files[name]), max_bytes)
+
+
+def _bytes(opened, max_bytes: int) -> bytes:
     """All bytes of what ``opened()`` opens; whatever a file system throws becomes an OSError."""
     try:
         with opened() as file:
-            data = file.read(max_bytes + 1)
-    except OSError:
+            data = archives.all_of(file, max_bytes)
+    except TimeoutError:
+        raise OSError(f"no answer for {SILENCE_S} s") from None
+    except FileNotFoundError:
+        raise OSError("No such file or directory") from None
+    except (Unusable, MemoryError):
         raise
     except Exception as error:
         # zlib, zipfile, HTTP clients and cloud file systems each have exceptions of their own.
-        raise OSError(f"cannot be read: {error or type(error).__name__}") from None
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise OSError(f"cannot be read: {without_secrets(reason)}") from None
     return bounded(data, max_bytes)
 
 
-def _archives(system: FileSystem, base: str, names: list[str], request: Request) -> Collection:
+def _archives(system: FileSystem, files: dict[str, str], request: Request) -> Collection:
+    in_turn = InTurn()
     streams = (
-        _members(system, f"{base}/{name}", f"{name}/" if len(names) > 1 else "", request.max_bytes)
-        for name in names
+        _members(system, files[name], f"{name}/" if len(files) > 1 else "", request, in_turn)
+        for name in sorted(files)
     )
     photos = islice(chain.from_iterable(streams), request.start, request.stop)
-    return Collection(request.source, request.count, photos)
+    return Collection(request.shown, request.count, photos)
 
 
-def _members(system: FileSystem, path: str, prefix: str, max_bytes: int) -> Iterator[Photo]:
-    walk = _zip if path.lower().endswith(ZIP) else _tar
+def _members(
+    system: FileSystem, path: str, prefix: str, request: Request, in_turn: InTurn
+) -> Iterator[Photo]:
     last = "its beginning"
     try:
-        for photo in walk(system.open(path, "rb"), prefix, max_bytes):
+        if re.split(r"[?#]", path)[0].lower().endswith(ZIP):
+            members = _zip(system.open(path, "rb"), prefix, request.max_bytes)
+        else:
+            members = _tar(_open(system, path), prefix, request.max_bytes, in_turn)
+        for photo in members:
             last = photo.name
             yield photo
+    except MemoryError:
+        raise
     except Exception as error:
         # tarfile, zipfile, zlib, lzma and the file systems each have exceptions of their own.
         reason = str(error) or type(error).__name__
-        raise OSError(f"{path}: cannot be read on after {last}: {reason}") from None
+        text = f"{path}: cannot be read on after {last}: {reason}"
+        raise OSError(without_secrets(text)) from None
 
 
 def _zip(file: IO[bytes], prefix: str, max_bytes: int) -> Iterator[Photo]:
     # Left open on purpose: workers still read members when the last one has been handed out.
     archive = zipfile.ZipFile(file)
-    members = [entry for entry in archive.infolist() if is_image(entry.filename)]
-    for entry in sorted(members, key=lambda entry: file_id(entry.filename)):
+    entries = [entry for entry in archive.infolist() if not is_hidden(entry.filename)]
+    members = {entry.filename: entry for entry in reversed(entries)}  # of two, the first
+
+    def read(name: str) -> bytes:
+        return _bytes(partial(archive.open, members[name]), max_bytes)
+
+    told = captions.collect(members, read)
+    chosen = [entry for entry in entries if is_image(entry.filename)]
+    ids = file_ids(prefix + entry.filename for entry in chosen)
+    for entry in sorted(chosen, key=lambda entry: entry.filename):
         name = prefix + entry.filename
-        is_link = stat.S_ISLNK(entry.external_attr >> 16)
-        if reason := _suspicious(entry.filename, is_link):
-            yield refused(file_id(name), printable(name), reason)
+        if reason := archives.suspicious(entry.filename, archives.is_link(entry)):
+            yield refused(ids[name], printable(name), reason)
         else:
-            read = partial(_read, partial(archive.open, entry), max_bytes)
-            yield Photo(file_id(name), printable(name), read)
+            yield _captioned(ids[name], name, entry.filename, read, told)
 
 
-def _tar(file: IO[bytes], prefix: str, max_bytes: int) -> Iterator[Photo]:
-    with tarfile.open(fileobj=file, mode="r|*") as archive:
-        for entry in archive:
-            if entry.isdir() or not is_image(entry.name):
-                continue
-            name = prefix + entry.name.removeprefix("./")
-            if reason := _suspicious(entry.name, not entry.isfile()):
-                yield refused(file_id(name), printable(name), reason)
-            else:
-                data = archive.extractfile(entry).read(max_bytes + 1)
-                yield Photo(file_id(name), printable(name), partial(bounded, data, max_bytes))
-
-
-def _suspicious(member: str, is_link: bool) -> str | None:
-    """Why an archive member is not read, if so. It could do no harm here, but it tries to."""
-    path = PurePosixPath(member.replace("\\", "/"))
-    if is_link:
-        return "is a link; links in archives are not followed"
-    if path.is_absolute() or ".." in path.parts or member[1:2] == ":":
-        return "its path leads out of the archive"
-    return None
+def _tar(file: IO[bytes], prefix: str, max_bytes: int, in_turn: InTurn) -> Iterator[Photo]:
+    for entry, content in archives.tar(file):
+        if not is_image(entry.name):
+            continue
+        name = prefix + entry.name.removeprefix("./")
+        photo_id = in_turn.id(name)
+        if reason := archives.suspicious(entry.name, content is None):
+            yield refused(photo_id, printable(name), reason)
+        else:
+            data = archives.all_of(content, max_bytes)
+            yield Photo(photo_id, printable(name), partial(bounded, data, max_bytes))

@@ -21,7 +21,15 @@ from huggingface_hub.errors import (
 )
 
 from wizard.records import Unusable
-from wizard.sources.photo import Collection, Photo, Request, bounded, printable, refused
+from wizard.sources.photo import (
+    Collection,
+    Photo,
+    Request,
+    bounded,
+    printable,
+    refused,
+    without_secrets,
+)
 
 
 def collect(request: Request) -> Collection:
@@ -33,7 +41,7 @@ def collect(request: Request) -> Collection:
     place, commit = locate(request.source, request.revision)
     revision = None if os.path.isdir(place) else commit
     dataset = open_stream(request.source, place, split=request.split, revision=revision)
-    photos = rows(dataset, image_column(dataset, request), place, request, {"revision": commit})
+    photos = rows(dataset, place, request, {"revision": commit})
     return Collection(request.source, length(dataset, request), photos)
 
 
@@ -82,7 +90,7 @@ def open_stream(shown: str, place: str, **options) -> IterableDataset:
                 f"fetch.source {shown!r}: needs a script to be read, and no code of a data set is "
                 f"run; name its files instead, such as hf://datasets/{shown}/data/*.parquet"
             ) from None
-        raise ValueError(f"fetch.source {shown!r}: {error}") from None
+        raise ValueError(f"fetch.source {shown!r}: {without_secrets(str(error))}") from None
 
 
 def length(dataset: IterableDataset, request: Request) -> int | None:
@@ -94,23 +102,44 @@ def length(dataset: IterableDataset, request: Request) -> int | None:
     return left if request.count is None else min(left, request.count)
 
 
-def rows(
+def rows(dataset: IterableDataset, place: str, request: Request, facts: dict) -> Iterator[Photo]:
+    """The photographs of a data set; ids are row numbers of five digits or more.
+
+    Raises ValueError, before the first row, when a column that was asked for is missing.
+    """
+    column, caption = image_column(dataset, request), request.caption_column
+    if caption is not None and caption not in (dataset.features or {}):
+        raise ValueError(_no_column("caption_column", caption, dataset, request))
+    return _rows(dataset, column, place, request, facts)
+
+
+def _rows(
     dataset: IterableDataset, column: str, place: str, request: Request, facts: dict
 ) -> Iterator[Photo]:
-    """The photographs of a data set; ids are row numbers of five digits or more."""
-    images = dataset.select_columns([column]).cast_column(column, Image(decode=False))
+    caption = request.caption_column
+    wanted = [column] + ([caption] if caption else [])
+    images = dataset.select_columns(wanted).cast_column(column, Image(decode=False))
     images = images.skip(request.start)
     if request.count is not None:
         images = images.take(request.count)
     number = request.start
     try:
         for number, row in enumerate(images, request.start):
-            yield photo(row[column], number, place, request.max_bytes, facts)
+            about = facts | ({"prompt": row[caption]} if caption and row[caption] else {})
+            yield photo(row[column], number, place, request.max_bytes, about)
     except Exception as error:
         raise OSError(
-            f"fetch.source {request.source!r}: broke off near row {number} "
-            f"({type(error).__name__}: {error}); what was finished is kept, run again to go on"
+            f"fetch.source {request.shown!r}: broke off near row {number} "
+            f"({type(error).__name__}: {without_secrets(str(error))}); what was finished is kept, "
+            "run again to resume"
         ) from None
+
+
+def _no_column(setting: str, name: str, dataset: IterableDataset, request: Request) -> str:
+    return (
+        f"fetch.{setting} = {name!r}: columns of {request.shown!r} are: "
+        f"{', '.join(dataset.features or {})}"
+    )
 
 
 def image_column(dataset: IterableDataset, request: Request) -> str:
@@ -118,17 +147,14 @@ def image_column(dataset: IterableDataset, request: Request) -> str:
     features = dataset.features or {}
     if request.column is not None:
         if request.column not in features:
-            raise ValueError(
-                f"fetch.column = {request.column!r}: columns of {request.source!r} are: "
-                f"{', '.join(features)}"
-            )
+            raise ValueError(_no_column("column", request.column, dataset, request))
         return request.column
     for fits in (_holds_images, _holds_bytes):
         for name, feature in features.items():
             if fits(feature):
                 return name
     raise ValueError(
-        f"fetch.source {request.source!r}: no column holds images; set fetch.column to one of: "
+        f"fetch.source {request.shown!r}: no column holds images; set fetch.column to one of: "
         f"{', '.join(features)}"
     )
 
@@ -147,6 +173,8 @@ def photo(value: dict | None, number: int, place: str, max_bytes: int, facts: di
     """One row. ``value`` has the encoded bytes, or the path of a file of the same data set."""
     photo_id, path = f"{number:05d}", (value or {}).get("path")
     name = f"row {number}" + (f": {printable(_basename(path))}" if path else "")
+    if not isinstance(facts.get("prompt", ""), str):
+        return refused(photo_id, name, "its caption is no text; name another fetch.caption_column")
     if value and value["bytes"]:
         return Photo(photo_id, name, partial(bounded, value["bytes"], max_bytes), facts=facts)
     if path and _inside(path, place):
@@ -179,4 +207,5 @@ def _read(path: str, max_bytes: int) -> bytes:
     except (OSError, Unusable, MemoryError):
         raise
     except Exception as error:
-        raise OSError(f"cannot be read: {error or type(error).__name__}") from None
+        reason = without_secrets(str(error)) or type(error).__name__
+        raise OSError(f"cannot be read: {reason}") from None

@@ -13,6 +13,5 @@ def collect(request: Request) -> Collection:
     as for a Hub data set. Raises ValueError or OSError.
     """
     files = os.path.expanduser(request.source)
-    dataset = hub.open_stream(request.source, "parquet", data_files=[files], split="train")
-    column = hub.image_column(dataset, request)
-    return Collection(request.source, request.count, hub.rows(dataset, column, "", request, {}))
+    dataset = hub.open_stream(request.shown, "parquet", data_files=[files], split="train")
+    return Collection(request.shown, request.count, hub.rows(dataset, "", request, {}))

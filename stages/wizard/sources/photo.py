@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -11,8 +12,6 @@ from wizard.records import Unusable
 
 # The most that uncompressed RGBA of 16 bits needs; a longer file is no photograph of that size.
 BYTES_PER_PIXEL = 8
-
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}\.[a-z0-9]+")
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,17 @@ class Request:
     split: str = "train"
     revision: str | None = None
     column: str | None = None
+    caption_column: str | None = None
     metadata: str | None = None
     start: int = 0
     count: int | None = None
     side: int = 128
     max_pixels: int = 100_000_000
+
+    @property
+    def shown(self) -> str:
+        """The source as it may be written down."""
+        return without_secrets(self.source)
 
     @property
     def max_bytes(self) -> int:
@@ -62,13 +67,13 @@ class Photo:
 class Collection:
     """Photographs in source order; ``total`` is None when only reading them all would tell.
 
-    ``note`` is a line for the user about what was left out, or empty.
+    ``notes`` are lines for the user about what was left out.
     """
 
     source: str
     total: int | None
     photos: Iterator[Photo]
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def is_hidden(name: str) -> bool:
@@ -81,18 +86,53 @@ def is_image(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in SUFFIXES and not is_hidden(name)
 
 
-def file_id(path: str) -> str:
-    """The id of a named file: a function of its path inside the source and of nothing else.
+def file_ids(paths: Iterable[str]) -> dict[str, str]:
+    """The ids of named files, from their paths inside the source, whatever the order of these.
 
-    ``face_01.png`` becomes ``face_01-png``; a path with folders, capitals or other characters
-    becomes a slug and the first eight hexadecimal digits of the path's SHA-256. An id of the
-    first form ends in an image suffix and cannot equal one of the second.
+    A photograph keeps its own name: ``cat`` for ``cat.png``, ``trip-cat`` for ``trip/cat.png``.
+    Where another would have the same, the suffix is added (``cat-png``, ``cat-jpg``), and where
+    that is not enough, the first eight hexadecimal digits of the path's SHA-256.
     """
-    if _PLAIN.fullmatch(path):
-        return path.replace(".", "-")
-    slug = re.sub(r"[^a-z0-9_-]+", "-", path.lower()).lstrip("-_")[:60].rstrip("-_")
-    digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()
-    return f"{slug or 'photo'}-{digest[:8]}"
+    forms = {path: _forms(path) for path in paths}
+    taken = Counter(form for plain in forms.values() for form in set(plain[:2]))
+    return {
+        path: next((form for form in plain[:2] if taken[form] == 1), plain[2])
+        for path, plain in forms.items()
+    }
+
+
+def _forms(path: str) -> tuple[str, str, str]:
+    """An id without the suffix, one with it, and one that no other path has."""
+    digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()[:8]
+    stem = _slug(path.removesuffix(PurePosixPath(path).suffix))
+    return stem, _slug(path), f"{stem[:60]}-{digest}"
+
+
+def _slug(text: str) -> str:
+    slug = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).lstrip("-_")[:80].rstrip("-_")
+    return slug or "photo"
+
+
+class InTurn:
+    """Ids of files that come one by one: the first keeps the plain name, later ones give way."""
+
+    def __init__(self):
+        self._given: dict[str, str] = {}
+        self._taken: set[str] = set()
+
+    def id(self, path: str) -> str:
+        """The id of a path; asked again, the same."""
+        if path not in self._given:
+            forms = _forms(path)
+            self._given[path] = next((form for form in forms if form not in self._taken), forms[2])
+            self._taken.add(self._given[path])
+        return self._given[path]
+
+
+def without_secrets(text: str) -> str:
+    """A text whose URLs have lost user, password, query and fragment, where signatures stand."""
+    text = re.sub(r"(\w://)[^/\s?#'\"]*@", r"\1", text)
+    return re.sub(r"(\w://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", text)
 
 
 def printable(name: str) -> str:

@@ -1,0 +1,114 @@
+"""Read archives as streams: to their very end, in bounded time, and nothing is extracted.
+
+A damaged archive never shortens a data set in silence: :func:`tar` fails unless an end marker ends
+the archive and nothing follows it, and zip files have a directory of what must be there.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import IO
+
+CHUNK = 2**20
+# A photograph hardly compresses. What unpacks to more than this costs minutes and holds none.
+MAX_GROWTH = 100
+GROWTH_FREE = 64 * 2**20
+COMPRESSIONS = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+
+
+def all_of(file: IO[bytes], max_bytes: int) -> bytes:
+    """The bytes of a file, piece by piece; no more than one piece beyond ``max_bytes``."""
+    pieces, length = [], 0
+    while length <= max_bytes and (piece := file.read(CHUNK)):
+        pieces.append(piece)
+        length += len(piece)
+    return b"".join(pieces)
+
+
+def suspicious(member: str, is_link: bool) -> str | None:
+    """Why an archive member is not read, if so. It could do no harm here, but it tries to."""
+    path = PurePosixPath(member.replace("\\", "/"))
+    if is_link:
+        return "is a link; links in archives are not followed"
+    if path.is_absolute() or ".." in path.parts or member[1:2] == ":":
+        return "its path leads out of the archive"
+    return None
+
+
+def is_link(entry: zipfile.ZipInfo) -> bool:
+    """Whether a member of a zip is a symbolic link."""
+    return stat.S_ISLNK(entry.external_attr >> 16)
+
+
+def tar(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+    """Members of a tar, compressed or not, that are no folders, each with its content or None.
+
+    A content must be read before the next member is asked for. Raises ValueError, or whatever
+    tarfile and the decompressors raise, where the archive is damaged, goes on behind its end, or
+    unpacks to more than MAX_GROWTH times its size.
+    """
+    unpacked = _Unpacked(file)
+    with tarfile.TarFile(fileobj=unpacked) as archive:
+        while (entry := archive.next()) is not None:
+            archive.members.clear()  # or it would keep all of them
+            if not entry.isdir():
+                yield entry, archive.extractfile(entry) if entry.isfile() else None
+    # tarfile takes a damaged header for the end.
+    if unpacked.last != bytes(tarfile.BLOCKSIZE):
+        raise ValueError("the archive is damaged or cut: it does not end with an end marker")
+    while rest := unpacked.read(CHUNK):
+        if rest.strip(b"\0"):
+            raise ValueError("something follows behind the archive's end: it is damaged, or two")
+
+
+class _Raw(io.RawIOBase):
+    """Any file with ``read`` as a raw stream that knows how much was read."""
+
+    def __init__(self, file: IO[bytes]):
+        self.file, self.count = file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        data = self.file.read(len(buffer))
+        buffer[: len(data)] = data
+        self.count += len(data)
+        return len(data)
+
+
+class _Unpacked:
+    """The decompressed bytes of a file, to be read forward only."""
+
+    def __init__(self, file: IO[bytes]):
+        self._raw = _Raw(file)
+        packed = io.BufferedReader(self._raw, CHUNK)
+        start = packed.peek(6)
+        kinds = [make for magic, make in COMPRESSIONS.items() if start.startswith(magic)]
+        self._file = kinds[0](packed) if kinds else packed
+        self._position = 0
+        self.last = b""  # what the last read gave
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, place: int) -> None:
+        while self._position < place and self.read(min(CHUNK, place - self._position)):
+            pass
+
+    def read(self, count: int) -> bytes:
+        self.last = self._file.read(count)
+        self._position += len(self.last)
+        if self._position > GROWTH_FREE and self._position > MAX_GROWTH * self._raw.count:
+            raise ValueError(f"unpacks to more than {MAX_GROWTH} times its size: no photographs")
+        return self.last
