@@ -177,7 +177,7 @@ def open_result(made: dict, original: np.ndarray, mask: np.ndarray) -> np.ndarra
     if result.shape != original.shape:
         raise records.Unusable(f"sizes differ: result {result.shape}, photograph {original.shape}")
     if made["run"] != names.RAW:
-        changed = np.count_nonzero((result != original).any(axis=2) & ~mask)
+        changed = np.count_nonzero(images.differ(result, original) & ~mask)
         if changed:
             raise records.Unusable(
                 f"{made['file']}: pixels outside the hole differ from the photograph's ({changed} "

@@ -1,6 +1,7 @@
 """Each metric on images whose answer is known, and our numbers beside other libraries'."""
 
 import math
+import tracemalloc
 from collections.abc import Iterable
 
 import numpy as np
@@ -98,6 +99,25 @@ class TestPixel:
             full=True,
         )
         assert pixel.ssim_map(image, result) == pytest.approx(expected.mean(axis=2), abs=1e-9)
+
+    def test_tiles_leave_no_trace_in_the_map(self):
+        """Sides that no tile divides, differences everywhere, and the same in one piece."""
+        rng = np.random.default_rng(0)
+        shape = (2 * pixel._TILE + 9, pixel._TILE + 1, 3)
+        original, result = rng.integers(0, 256, (2, *shape), np.uint8)
+        whole = pixel._windowed_ssim(original, result)
+        assert pixel.ssim_map(original, result) == pytest.approx(whole, abs=1e-12)
+
+    def test_a_large_photograph_is_measured_in_bounded_memory(self):
+        """The map itself is 8 bytes a pixel; in one piece the arrays behind it would be 300."""
+        original = np.tile(np.arange(250, dtype=np.uint8)[None, :, None], (1500, 8, 3))
+        result = original.copy()
+        result[::64, ::64] ^= 16
+        tracemalloc.start()
+        ssim = pixel.ssim_map(original, result).mean()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert 0 < ssim < 1 and peak < 16 * original[..., 0].size
 
     def test_hole_ssim_is_the_mean_of_the_map_over_the_hole(self):
         mask = box(96)

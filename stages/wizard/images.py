@@ -245,6 +245,12 @@ def composite(original: np.ndarray, filled: np.ndarray, mask: np.ndarray) -> np.
     return np.where(mask[..., None], filled, original)
 
 
+def differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Where two images (uint8 H×W×3) differ in any channel: bool H×W."""
+    red, green, blue = np.moveaxis(first ^ second, 2, 0)
+    return (red | green | blue) != 0  # ten times as fast as any() over so short an axis
+
+
 def patches(hole: np.ndarray, seed: int) -> np.ndarray:
     """A second hole beside the first: 40% of those cells of a 16×16 grid that it leaves alone.
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from wizard.metrics.pixel import ring
+from wizard.metrics.pixel import around, ring
 
 
 def score(
@@ -35,6 +35,8 @@ def score_alone(result: np.ndarray, mask: np.ndarray, ring_px: int) -> dict[str,
     of the known pixels in the square of ``ring_px`` pixels around it; then the mean over these
     pixels. From 0, the best, upwards. None when no known pixel is left.
     """
+    near = around(mask, ring_px + 1)
+    result, mask = result[near], mask[near]
     edge = ring(mask, 1)
     if not edge.any():
         return {"edge_colour": None}

@@ -9,7 +9,7 @@ is no sharpness.
 import cv2
 import numpy as np
 
-from wizard.metrics.pixel import ring
+from wizard.metrics.pixel import around, ring
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -25,6 +25,8 @@ def score(
     From 0 upwards: 1 is as sharp as the original, towards 0 blurred, above 1 noisy or
     over-sharpened. None for a hole without inner pixels or a flat original.
     """
+    near = around(mask, 1)
+    original, result, mask = original[near], result[near], mask[near]
     inner = _inner(mask)
     return {"hole_sharpness": _ratio(_energy(result)[inner], _energy(original)[inner])}
 
@@ -36,9 +38,11 @@ def score_alone(result: np.ndarray, mask: np.ndarray, ring_px: int) -> dict[str,
     ``hole_sharpness``; a hole that should be smoother or busier than what surrounds it is no
     fault, so read it over many images.
     """
+    near = around(mask, ring_px + 2)
+    result, mask = result[near], mask[near]
     energy = _energy(result)
-    around = _inner(~mask) & ring(~mask, ring_px)
-    return {"hole_sharpness_around": _ratio(energy[_inner(mask)], energy[around])}
+    beside = _inner(~mask) & ring(~mask, ring_px)
+    return {"hole_sharpness_around": _ratio(energy[_inner(mask)], energy[beside])}
 
 
 def _energy(image: np.ndarray) -> np.ndarray:
