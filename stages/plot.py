@@ -3,10 +3,10 @@
     python stages/plot.py          (or: dvc repro plot)
 
 Reads the manifests under data/ with their files, what people said (data/ratings.csv,
-data/ratings/*.csv, data/picks.csv), metrics/scores.csv, by_hole.json, quality.json and
-ranking.json; writes
+data/ratings/*.csv, data/picks.csv), metrics/scores.csv, by_hole.json, quality.json,
+ranking.json and ratings.json; writes
 
-    metrics/figures/*.png, *.pdf     ranking, distributions, by hole size, gain, examples, ratings
+    metrics/figures/*.png, *.pdf     ranking, distributions, by hole size, gain, examples, people
     metrics/cost.png, cost.pdf       quality against the time that each method takes
     metrics/histograms/*.csv         SSIM and PSNR in bins, for `dvc plots show` and `diff`
     metrics/review/index.html        the page to look at results and to rate them; open it from disk
@@ -135,6 +135,7 @@ def draw_figures(
         "gains": figures.gains(good, bins, labels),
         "comparison": figures.comparison(sheet, labels),
         "ratings": figures.ratings(answers, good, labels),
+        "people": figures.people(read_json("ratings"), labels),
     }
     folder = records.Folder(METRICS / "figures")
     for name, figure in drawn.items():

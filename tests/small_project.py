@@ -75,6 +75,7 @@ def write_numbers(folder: Path, table: list[dict]) -> None:
         "metrics/quality.json": json.dumps(quality),
         "metrics/by_hole.json": json.dumps(bins),
         "metrics/ranking.json": json.dumps(ranked),
+        "metrics/ratings.json": json.dumps({"ratings": 0, "raters": 0, "unknown": 0}),
         "data/picks.csv": "id,sample\n",
         "data/ratings.csv": "rater,id,run,criterion,value,note\n",
     }

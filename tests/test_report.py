@@ -234,6 +234,22 @@ def test_the_front_holds_what_no_other_beats_in_both(figures):
     assert legend[1:] == ["slow *", "quick *", "worse", "middle *", "same"]
 
 
+def test_people_are_drawn_from_ten_choices_on_with_what_predicts_them(figures):
+    methods = {
+        "model": {"score": 0.7, "low": 0.2, "high": 1.1},
+        "baseline": {"score": -0.7, "low": -1.1, "high": -0.2},
+    }
+    predicts = {"ssim": {"agrees": 0.4, "count": 9}, "hole_mae": {"agrees": 0.8, "count": 9}}
+    choices = {"count": 10, "ties": 1, "methods": methods}
+    figure = figures.people({"raters": 2, "choices": choices, "predicts": predicts}, LABELS)
+    left, right = figure.axes
+    assert [tick.get_text() for tick in left.get_yticklabels()] == ["telea", "face-tiny"]
+    assert [tick.get_text() for tick in right.get_yticklabels()][0] == "SSIM"
+    assert "10 choices (ties: 1), raters: 2" in figure.get_supxlabel()
+    few = {"raters": 2, "choices": choices | {"count": 9}}
+    assert figures.people(few, LABELS) is None
+
+
 def test_ten_contenders_look_different(figures):
     labels = LABELS | {f"steps{k}": f"steps{k}" for k in range(10)}
     assert len({figures.look(method, labels) for method in labels}) == 12
@@ -447,13 +463,18 @@ def test_masked_hides_the_hole_and_nothing_else():
 def test_mask_sheet_tints_the_holes_of_every_tile():
     image, mask = np.full((50, 50, 3), 90, np.uint8), np.zeros((50, 50), bool)
     mask[10:40, 10:40] = True
-    plain = sheets.mask_sheet([image] * 3, [~mask & mask] * 3, ["a" * 80, "b", "c"], columns=2)
-    tinted = sheets.mask_sheet([image] * 3, [mask] * 3, ["a" * 80, "b", "c"], columns=2)
+    captions = ["a" * 80, "b", "c"]
+    plain = sheets.mask_sheet(((image, ~mask & mask, one) for one in captions), 3, columns=2)
+    tinted = sheets.mask_sheet(((image, mask, one) for one in captions), 3, columns=2)
     assert plain.shape == tinted.shape == (2 * (160 + 20 + 8) + 8, 2 * (160 + 8) + 8, 3)
     share = (plain != tinted).any(axis=2).sum() / (3 * 160 * 160)
     assert 0.35 < share < 0.45
-    with pytest.raises(ValueError, match="3 images, 2 masks"):
-        sheets.mask_sheet([image] * 3, [mask] * 2, ["a", "b", "c"])
+
+
+def test_mask_sheet_takes_photographs_of_any_size():
+    tall = np.full((1000, 50, 3), 90, np.uint8)
+    sheet = sheets.mask_sheet([(tall, np.ones((1000, 50), bool), "tall")], 1, tile=100)
+    assert (sheet[8:108, 8:108] != 255).any(axis=2).sum() == 100 * 5
 
 
 def test_reduced_pictures_keep_their_shape_and_small_ones_their_bytes():

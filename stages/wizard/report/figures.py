@@ -101,13 +101,8 @@ def ranking(ranked: dict, labels: Labels) -> Figure | None:
                 annotation_clip=False,
             )
         axis.annotate("rank", (1.02, 1), xycoords="axes fraction", va="bottom", fontsize=8)
-        axis.set(
-            xlabel=f"{metric(name).title}, {metric(name).direction} is better",
-            yticks=range(len(order)),
-            yticklabels=[textwrap.fill(labels[method], 24) for method in order],
-            ylim=(-0.6, len(order) - 0.4),
-        )
-        axis.grid(axis="y", visible=False)
+        axis.set_xlabel(f"{metric(name).title}, {metric(name).direction} is better")
+        _name_lines(axis, [labels[method] for method in order])
     size = f"{ranked['holes']} holes of {ranked['images']} photographs"
     figure.supxlabel(f"{size}. {_note(figures, 'Bars and ranges of ranks:')}", fontsize=8)
     return figure
@@ -405,12 +400,12 @@ def _with_intervals(
     )
 
 
-def _bars(means: Iterable[dict]) -> np.ndarray:
-    """How far intervals reach below and above their means: 2×N, NaN where there is none."""
+def _bars(figures: Iterable[dict], name: str = "mean") -> np.ndarray:
+    """How far intervals reach below and above their figure: 2×N, NaN where there is none."""
     return np.array(
         [
-            (one["mean"] - one.get("low", np.nan), one.get("high", np.nan) - one["mean"])
-            for one in means
+            (one[name] - one.get("low", np.nan), one.get("high", np.nan) - one[name])
+            for one in figures
         ]
     ).T
 
@@ -468,18 +463,66 @@ def ratings(opinions: Sequence[dict], rows: Sequence[dict], labels: Labels) -> F
                 ylim=(0.7, 5.3),
                 yticks=range(1, 6),
                 ylabel=criterion.replace("_", " ").capitalize() + " (1–5)",
-                title=_correlation(list(points.values())),
+                title=_correlation(name, list(points.values())),
             )
     _name_methods(figure, axes.ravel(), labels)
     return figure
 
 
-def _correlation(points: Sequence[tuple[float, float]]) -> str:
-    """Spearman's ρ as text; it needs three points and variation on both axes."""
-    values = np.array(points).reshape(-1, 2)
-    if len(values) < 3 or (values == values[:1]).all(axis=0).any():
+@rc_context(STYLE)
+def people(figures: dict, labels: Labels) -> Figure | None:
+    """How strong each method is in people's choices, and how often each metric chooses as they do,
+    with 95% intervals.
+
+    ``figures`` is ratings.json. None for fewer than ENOUGH_RATED choices.
+    """
+    choices = figures.get("choices", {"count": 0})
+    if choices["count"] < ENOUGH_RATED:
+        return None
+    strengths = {name: one for name, one in choices["methods"].items() if name in labels}
+    agreeing = figures.get("predicts", {})
+    height = 1.1 + 0.28 * max(len(strengths), len(agreeing))
+    figure = Figure(figsize=(9.6, height), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    order = sorted(strengths, key=lambda method: strengths[method]["score"])
+    for place, method in enumerate(order):
+        colour, marker = look(method, labels)
+        bars = _bars([strengths[method]], "score")
+        score = strengths[method]["score"]
+        left.errorbar(score, place, xerr=bars, color=colour, marker=marker, capsize=3)
+    _name_lines(left, [labels[method] for method in order])
+    left.set_xlabel("Bradley–Terry score of people's choices,\nhigher is better")
+    shares = sorted(agreeing, key=lambda name: agreeing[name]["agrees"])
+    for place, name in enumerate(shares):
+        bars = _bars([agreeing[name]], "agrees")
+        share = agreeing[name]["agrees"]
+        right.errorbar(share, place, xerr=bars, color="#222222", marker="o", capsize=3)
+    right.axvline(0.5, color="#222222", linewidth=1, linestyle=":")
+    _name_lines(right, [metric(name).label for name in shares])
+    right.set_xlabel(
+        "Share of choices in which the metric prefers\nthe same result; dotted: chance"
+    )
+    size = f"{choices['count']} choices (ties: {choices['ties']}), raters: {figures['raters']}"
+    figure.supxlabel(f"{size}. Bars: 95% intervals, where there are any", fontsize=8)
+    return figure
+
+
+def _name_lines(axis, names: Sequence[str]) -> None:
+    """Names on the left of a panel, one line each."""
+    wrapped = [textwrap.fill(name, 30) for name in names]
+    axis.set(yticks=range(len(names)), yticklabels=wrapped, ylim=(-0.6, len(names) - 0.4))
+    axis.grid(axis="y", visible=False)
+
+
+def _correlation(name: str, points: Sequence[tuple[float, float]]) -> str:
+    """Spearman's ρ of scores with how good the metric finds the results, as text; it needs three
+    points and variation on both axes.
+    """
+    values, given = np.array(points).reshape(-1, 2).T
+    goodness = -metric(name).loss(values)
+    if len(values) < 3 or np.ptp(goodness) == 0 or np.ptp(given) == 0:
         return f"{len(values)} results"
-    return f"ρ = {spearmanr(values).statistic:.2f}, {len(values)} results"
+    return f"ρ = {spearmanr(goodness, given).statistic:.2f}, {len(values)} results"
 
 
 @rc_context(STYLE)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from wizard.report.pictures import overlay
+from wizard.report.pictures import overlay, reduced
 
 GAP, CAPTION = 8, 20
 
@@ -32,7 +32,7 @@ def mask_sheet(
     for position, (image, mask, caption) in enumerate(tiles):
         row, column = divmod(position, columns)
         left, top = GAP + column * (tile + GAP), GAP + row * (tile + CAPTION + GAP)
-        picture = Image.fromarray(overlay(image, mask))
+        picture = Image.fromarray(overlay(reduced(image, 2 * tile), reduced(mask, 2 * tile)))
         picture.thumbnail((tile, tile), Image.Resampling.LANCZOS)
         if max(picture.size) < tile:
             scale = tile / max(picture.size)
