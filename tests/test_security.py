@@ -1,13 +1,17 @@
 """Hostile and broken inputs: each is told in a line, none does harm, the good ones still come."""
 
+import http.server
 import io
 import os
 import struct
 import tarfile
+import threading
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -16,7 +20,8 @@ import yaml
 from PIL import EpsImagePlugin, Image
 
 import fetch
-from wizard import console, params, records
+from wizard import console, images, params, records
+from wizard.sources import archives, files
 
 ROOT = Path(__file__).parents[1]
 
@@ -292,6 +297,188 @@ def test_archive_that_breaks_off_names_the_last_good_member(run, tmp_path):
     with pytest.raises(OSError, match="cannot be read on after a.png"):
         run(path)
     assert not Path("data/images.jsonl").exists()
+
+
+def ten(tmp_path: Path, name: str = "photos.tar", mode: str = "w") -> Path:
+    path = tmp_path / name
+    with tarfile.open(path, mode) as archive:
+        for number in range(10):
+            entry = tarfile.TarInfo(f"{number}.png")
+            entry.size = len(encoded())
+            archive.addfile(entry, io.BytesIO(encoded()))
+    return path
+
+
+MEMBER = 512 + -(-len(encoded()) // 512) * 512
+
+
+def flipped(data: bytes) -> bytes:
+    place = 4 * MEMBER + 130  # in the fifth header
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (flipped, "end marker"),
+        (lambda data: data[: 4 * MEMBER] + bytes(512) + data[4 * MEMBER + 512 :], "follows"),
+        (lambda data: data[: 4 * MEMBER], "end marker"),
+        (lambda data: data[: 4 * MEMBER + 300], "end marker"),
+        (lambda data: data + data, "follows behind"),
+    ],
+)
+def test_a_damaged_tar_never_shortens_a_data_set(run, tmp_path, damage, reason):
+    path = ten(tmp_path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(OSError, match=reason):
+        run(path)
+    assert not Path("data/images.jsonl").exists()
+
+
+def test_a_wrong_checksum_behind_a_tgz_fails(run, tmp_path):
+    path = ten(tmp_path, "photos.tgz", "w:gz")
+    data = bytearray(path.read_bytes())
+    data[-8] ^= 255
+    path.write_bytes(data)
+    with pytest.raises(OSError, match="CRC check failed"):
+        run(path)
+
+
+def test_an_archive_that_unpacks_to_nothing_but_zeros_is_given_up(run, tmp_path):
+    path = tmp_path / "bomb.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        entry = tarfile.TarInfo("bomb.bin")
+        entry.size = 100 * 2**20
+        with open("/dev/zero", "rb") as zeros:
+            archive.addfile(entry, zeros)
+    with pytest.raises(OSError, match="unpacks to more than 100 times its size"):
+        run(path)
+
+
+def test_a_pipe_is_not_waited_for(run, album, tmp_path):
+    os.mkfifo(album / "pipe.png")
+    rows, _ = run(album)
+    assert rows["good.png"]["status"] == "ok" and rows["pipe.png"]["error"] == "no regular file"
+    os.mkfifo(tmp_path / "pipe.tar")
+    with pytest.raises(OSError, match="no regular file"):
+        run(tmp_path / "pipe.tar")
+
+
+def test_a_short_file_takes_little_memory(album):
+    tracemalloc.start()
+    try:
+        with open(album / "good.png", "rb") as file:
+            assert archives.all_of(file, 800_000_000) == encoded()
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_lack_of_memory_ends_the_run_and_blames_no_photograph(run, album, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(images, "read", full)
+    with pytest.raises(MemoryError):
+        run(album)
+
+
+# --- the web
+
+
+class Web(http.server.BaseHTTPRequestHandler):
+    """Photographs as some servers send them: in chunks, without a length, broken off, or never."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):  # noqa: N802, the name is http.server's
+        kind = self.path.split("?")[0]
+        self.send_response(200)
+        if kind == "/never.png":
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.server.stop.wait(20)
+        elif kind == "/cut.png":
+            self.send_header("Content-Length", str(2 * len(self.server.photograph)))
+            self.end_headers()
+            self.wfile.write(self.server.photograph)
+            self.close_connection = True
+        elif kind == "/unmeasured.tar":
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(self.server.tar)
+        else:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            data = self.server.photograph
+            for part in (data[:700], data[700:]):
+                self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+            self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def web():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
+        server.stop = threading.Event()
+        server.photograph = encoded(side=200)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.stop.set()
+        server.shutdown()
+
+
+def address(web, path: str, user: str = "") -> str:
+    return f"http://{user}127.0.0.1:{web.server_port}/{path}"
+
+
+def test_a_photograph_in_chunks_without_a_length_is_read_whole(run, web):
+    rows, _ = run(address(web, "photo.png"))
+    assert rows["photo.png"]["status"] == "ok" and rows["photo.png"]["original_size"] == [200, 200]
+
+
+def test_a_transfer_that_is_cut_is_a_row_with_the_reason(run, web):
+    rows, _ = run(address(web, "cut.png"))
+    assert rows["cut.png"]["status"] == "failed"
+    assert rows["cut.png"]["error"].startswith("cannot be read: ")
+
+
+def test_a_server_that_stalls_is_given_up(run, web, monkeypatch):
+    monkeypatch.setattr(files, "SILENCE_S", 0.5)
+    fsspec.AbstractFileSystem.clear_instance_cache()
+    rows, _ = run(address(web, "never.png"))
+    assert rows["never.png"]["error"] == "no answer for 0.5 s"
+
+
+def test_a_tar_without_a_length_that_is_cut_fails(run, web, tmp_path):
+    web.tar = ten(tmp_path).read_bytes()[: 4 * MEMBER]
+    with pytest.raises(OSError, match="end marker"):
+        run(address(web, "unmeasured.tar"))
+
+
+def test_secrets_of_a_url_are_never_written(run, web, capsys):
+    signed = "?X-Amz-Signature=5ecret&other=1#5ecret"
+    rows, printed = run(address(web, "x.png" + signed, "alice:5ecret@"))
+    assert rows["x.png"]["status"] == "ok"
+    assert rows["x.png"]["source"] == address(web, "x.png")
+    web.tar = b"no tar"
+    for path in ("cut.png", "unmeasured.tar", "nothing.zip"):
+        try:
+            printed += run(address(web, path + signed, "alice:5ecret@"))[1]
+        except (OSError, ValueError) as error:
+            printed += str(error)
+    written = [path.read_bytes() for path in Path("data").rglob("*") if path.is_file()]
+    written += [path.read_bytes() for path in Path(".work").rglob("*") if path.is_file()]
+    assert "cannot be read" in printed
+    assert "5ecret" not in printed and not any(b"5ecret" in data for data in written)
+
+
+@pytest.mark.parametrize("source", ["reference://x", "github://a/b", "http://127.0.0.1:9/x/"])
+def test_a_url_that_leads_nowhere_is_one_line(run, source):
+    with pytest.raises(console.BadSetting, match="fetch.source"):
+        run(source)
 
 
 # --- data sets
