@@ -12,6 +12,7 @@ SMALLEST = {
     "evaluate": ["--pairs", "2"],
     "fetch": ["--photographs", "2"],
     "overhead": ["--holes", "2"],
+    "gpu": ["--tiny", "1", "--compiled", "0"],
 }
 
 
@@ -36,3 +37,11 @@ def test_the_page_counts_what_the_networks_compute(tmp_path):
     page = (FOLDER.parents[1] / "docs" / "clusters.md").read_text(encoding="utf-8")
     for side in ("256", "512"):
         assert f"{counted[side]:.1f}·10¹² at {side}×{side}" in page
+
+
+def test_a_checkpoint_saved_as_its_repository_has_it_fills_from_folder_and_cache(tmp_path):
+    """Safety checker, fp16 variant, a foreign file beside them; no network."""
+    command = [sys.executable, FOLDER / "bench_full_size.py", "--output", tmp_path]
+    subprocess.run([*command, "--side", "64", "--tiny", "1"], check=True)
+    report = json.loads((tmp_path / "full_size.json").read_text())
+    assert report["folder"]["seconds"] > 0 and report["Hub cache"]["seconds"] > 0
