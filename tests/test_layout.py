@@ -153,7 +153,7 @@ def test_requirements_are_exact_pins():
             assert pinned, f"{file.name}: {line}"
 
 
-@pytest.mark.parametrize("script", [*SCRIPTS, "train", "compare"])
+@pytest.mark.parametrize("script", [*SCRIPTS, "train", "compare", "preset"])
 def test_help_shows_the_docstring_and_loads_no_heavy_library(script):
     command = [sys.executable, "-X", "importtime", STAGES / f"{script}.py", "--help"]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
