@@ -12,6 +12,7 @@ and data/ratings/*.csv); writes
                            and, to read, as .md
     metrics/by_hole.json   every mean by the hole's share of the image
     metrics/ratings.json   what people said on the review page
+    metrics/protocol.json  our numbers beside the published ones, when the masks are a protocol's
 
 and prints a small table of the main figures. A result that failed, cannot be read, or differs from
 the photograph outside its hole is a row without numbers and never part of a mean.
@@ -31,7 +32,7 @@ import numpy as np
 
 from wizard import images, metrics, names, opinions, params, records
 from wizard.console import plain, progress, report_failures, stage
-from wizard.metrics import consistency, ranking, ratings, summary, tables
+from wizard.metrics import consistency, protocols, ranking, ratings, summary, tables
 from wizard.metrics.diversity import diversity
 from wizard.runners import local
 
@@ -81,6 +82,7 @@ def main(params_path: Path) -> None:
             measure_learned(everything, holes, good, figures)
         finally:  # keep what was measured before weights turned out to be missing
             quality, ranked = publish_all(figures)
+    write_json("protocol", protocols.beside(quality, everything.model_dump()))
     print(summary.table(quality))
     for metric in summary.HOLE:
         if len(methods) > 1 and metric in ranked["all"]["metrics"]:
@@ -94,6 +96,8 @@ def plan(photographs: records.Rows, masks: records.Rows, results: records.Rows) 
     results_of = groupby(results, itemgetter("id"))
     name, found = next(results_of, ("", ()))
     for row in masks:
+        if row["status"] == records.NO_HOLE:
+            continue
         own = {}
         if name == row["id"]:
             own = {(one["run"], one["sample"]): one for one in found}

@@ -415,3 +415,9 @@ def test_a_library_serves_photographs_of_any_number(tmp_path, square):
     code, said = run_stage(tmp_path, "mask", folder="one.png", **library)
     assert code == 0, said
     assert [row["mask"] for row in hole_rows(tmp_path)] == [0, 1, 0, 1]
+
+
+def test_a_name_that_no_shape_has_is_refused_before_anything_is_deleted(tmp_path):
+    for stage in ("check", "mask"):
+        code, said = run_stage(tmp_path, stage, shape="circle")
+        assert code == 2 and said.count("\n") == 1 and "mask.shape = 'circle': allowed:" in said

@@ -80,7 +80,7 @@ def say(line: str) -> None:
 
 def report_failures(rows: Iterable[dict], max_failures: int) -> None:
     """Say which items failed; raise TooManyFailures when they are more than allowed."""
-    failed = [row for row in rows if row["status"] != "ok"]
+    failed = [row for row in rows if row["status"] == "failed"]
     _list("failed", failed, "error")
     if len(failed) > max_failures:
         raise TooManyFailures(

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 OK, FAILED = "ok", "failed"
+# Of a mask: what was looked for is not in the photograph, so that there is nothing to fill.
+NO_HOLE = "no hole"
 
 
 class Unusable(ValueError):
