@@ -277,6 +277,7 @@ def measure_learned(
         learned.Result(
             method=row["method"],
             original=holes[row["id"]].photograph,
+            mask=DATA / holes[row["id"]].row["file"],
             file=DATA / holes[row["id"]].results[row["method"], row["sample"]]["file"],
         )
         for row in rows

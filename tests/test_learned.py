@@ -22,7 +22,15 @@ from skimage.data import astronaut
 
 from wizard import images, params
 from wizard.console import BadSetting
-from wizard.metrics import checkpoints, identity, inception, learned, networks, perceptual
+from wizard.metrics import (
+    checkpoints,
+    coherence,
+    identity,
+    inception,
+    learned,
+    networks,
+    perceptual,
+)
 
 # What other libraries give for the weights below.
 LPIPS = [0.19813430, 0.19321619]
@@ -297,8 +305,75 @@ class TestCheckpoints:
         assert not (tmp_path / "sprung").exists()
 
 
+class TestCoherence:
+    """RC-S against its definition, on features made by hand: the network only supplies them."""
+
+    def hole(self, size: int = 32) -> np.ndarray:
+        hole = np.zeros((size, size), bool)
+        hole[8:24, 10:22] = True
+        return hole
+
+    def test_a_hole_with_the_features_around_it_scores_one(self):
+        assert coherence.coherence(np.full((32, 32, 5), 0.3), self.hole()) == pytest.approx(1)
+
+    def test_a_hole_of_one_foreign_feature_is_the_closed_form(self):
+        """Both sets are single points √2 apart: their distance is 1000·(2 − 2·exp(−2 / 2·10²))."""
+        features = np.zeros((32, 32, 2))
+        features[..., 0] = 7  # length does not matter
+        features[self.hole()] = (0, 2)
+        expected = np.exp(-1000 * (2 - 2 * np.exp(-0.01)) / 3)
+        assert coherence.coherence(features, self.hole()) == pytest.approx(expected, rel=1e-9)
+
+    def test_it_equals_the_definition_written_out(self):
+        rng = np.random.default_rng(0)
+        features, hole = rng.normal(size=(32, 32, 6)), rng.random((32, 32)) < 0.3
+        hole[4:18, 4:18] = True  # some windows hold nothing else
+        features[hole] += 0.5
+        unit = features / np.linalg.norm(features, axis=2, keepdims=True)
+        distances = []
+        for top in range(0, 25, 4):  # windows of 16 and strides of 8 on a grid of 64
+            for left in range(0, 25, 4):
+                cells = [(y, x) for y in range(top, top + 8) for x in range(left, left + 8)]
+                inside = [unit[cell] for cell in cells if hole[cell]]
+                outside = [unit[cell] for cell in cells if not hole[cell]]
+                if len(inside) > 5 and (len(outside) > 5 or not outside):
+                    others = outside or list(unit[~hole])
+                    pairs = ((inside, inside), (others, others), (inside, others))
+                    alike, others_alike, between = (
+                        np.mean([np.exp(-((x - y) ** 2).sum() / 200) for x in one for y in two])
+                        for one, two in pairs
+                    )
+                    distances.append(1000 * (alike + others_alike - 2 * between))
+        assert hole[4:12, 4:12].all()
+        expected = np.exp(-np.mean(distances) / 3)
+        assert coherence.coherence(features, hole) == pytest.approx(expected, rel=1e-9)
+
+    def test_without_enough_on_either_side_there_is_no_value(self):
+        features, hole = np.ones((32, 32, 3)), np.zeros((32, 32), bool)
+        hole[3, 3:7] = True
+        assert coherence.coherence(features, hole) is None
+        assert coherence.coherence(features, np.ones((32, 32), bool)) is None
+
+    def test_each_part_of_a_hole_has_a_square_with_its_surroundings(self):
+        mask = np.zeros((200, 300), bool)
+        mask[60:90, 100:160] = True  # 60 wide: 20 more on each side
+        mask[180:200, 280:300] = True  # in the corner: no room on two sides
+        mask[5:8, 5:8] = True  # too small to count beside the others
+        assert coherence.squares(mask) == [
+            (slice(25, 125), slice(80, 180)),
+            (slice(180, 200), slice(280, 300)),
+        ]
+        tiny = np.zeros((200, 300), bool)
+        tiny[5:8, 5:8] = True
+        assert len(coherence.squares(tiny)) == 1
+
+
 def made_by(method: str, originals: list[Path], files: list[Path]) -> list[learned.Result]:
-    return [learned.Result(method, *both) for both in zip(originals, files, strict=True)]
+    mask = originals[0].with_name("mask.png")
+    return [
+        learned.Result(method, original, mask, file)
+        for original, file in zip(originals, files, strict=True)
+    ]
 
 
 class TestLearned:
@@ -308,12 +383,15 @@ class TestLearned:
     def pictures(self, tmp_path):
         originals, results = [], []
         rng = np.random.default_rng(3)
+        hole = np.zeros((128, 128), bool)
+        hole[40:90, 30:80] = True
         for number in range(6):
             image = astronaut()[10 * number :][:128, 150:278]
             noise = rng.normal(0, 60, image.shape)
             for name, pixels in (("real", image), ("made", image + noise)):
                 pixels = pixels.round().clip(0, 255).astype(np.uint8)
                 (tmp_path / f"{name}{number}.png").write_bytes(images.encode(pixels))
+            (tmp_path / "mask.png").write_bytes(images.encode(hole))
             originals.append(tmp_path / f"real{number}.png")
             results.append(tmp_path / f"made{number}.png")
         return originals, results
@@ -332,8 +410,10 @@ class TestLearned:
     def test_every_measure_of_a_result_reaches_its_column(self, pictures, publish, setup):
         originals, results = pictures
         both = made_by("model", originals, results) + made_by("baseline", originals, originals)
-        columns = dict(learned.score(["lpips", "fid", "clip", "identity"], both, setup))
-        assert columns.keys() == {"learned_lpips", "learned_clip", "learned_identity"}
+        columns = dict(learned.score(["lpips", "fid", "clip", "identity", "rc_s"], both, setup))
+        own = ("lpips", "clip", "identity", "rc_s")
+        assert columns.keys() == {f"learned_{name}" for name in own}
+        assert all(0 < value <= 1 for value in columns["learned_rc_s"])
         assert {len(values) for values in columns.values()} == {12}
         assert columns["learned_lpips"][6:] == [0] * 6
         assert min(columns["learned_lpips"][:6]) > 0

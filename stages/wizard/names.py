@@ -130,6 +130,7 @@ METRICS = {
     "learned_lpips": Metric("LPIPS (AlexNet)", "", LOWER),
     "learned_identity": Metric("Likeness of the face", "", HIGHER),
     "learned_clip": Metric("CLIP score of the prompt", "", HIGHER, 2),
+    "learned_rc_s": Metric("Coherence with the surroundings (RC-S)", "", HIGHER),
     "learned_fid": Metric("FID", "", LOWER, 2),
     "learned_kid": Metric("KID", "", LOWER, 4),
     "learned_p_ids": Metric("P-IDS", "", HIGHER),

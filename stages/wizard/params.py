@@ -122,7 +122,7 @@ class Evaluate(Block):
     ring_px: Annotated[int, Field(ge=1, le=256)]
     hole_bins: Annotated[float, Field(ge=0.01, le=1)]
     bootstrap: Annotated[int, Field(ge=100, le=100_000)]
-    learned: list[Literal["lpips", "identity", "clip", "fid", "kid", "ids", "fd", "kd"]]
+    learned: list[Literal["lpips", "identity", "clip", "rc_s", "fid", "kid", "ids", "fd", "kd"]]
     dino: Annotated[str, Field(min_length=1)]
     clip: Annotated[str, Field(min_length=1)]
     seed: Seed

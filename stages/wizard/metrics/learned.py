@@ -1,10 +1,11 @@
 """Measures by pretrained networks, off by default: their weights are large and not ours.
 
 ``OF_A_RESULT`` names those that every result has: ``lpips`` LPIPS (AlexNet) to the original,
-``identity`` likeness of the face to the original's, ``clip`` CLIP score of the prompt. ``OF_ALL``
-names those of all results together against all photographs: Fréchet distance ``fid``, kernel
-distance ``kid`` and discriminative scores ``ids`` on Inception features, as papers report them,
-and the two distances on DINOv2 features, ``fd`` and ``kd``.
+``identity`` likeness of the face to the original's, ``clip`` CLIP score of the prompt, ``rc_s``
+coherence of the hole with its surroundings. ``OF_ALL`` names those of all results together against
+all photographs: Fréchet distance ``fid``, kernel distance ``kid`` and discriminative scores ``ids``
+on Inception features, as papers report them, and the two distances on DINOv2 features, ``fd`` and
+``kd``.
 """
 
 from collections.abc import Iterator
@@ -20,18 +21,25 @@ from wizard.metrics.distances import discrimination, frechet, kernel
 from wizard.metrics.networks import Setup
 from wizard.names import MODEL
 
-# The file with score(originals, results, setup).
-OF_A_RESULT = {"lpips": "perceptual", "identity": "identity", "clip": "clip"}
+# The file with score(originals, results, setup), or masks in place of originals.
+OF_A_RESULT = {
+    "lpips": "perceptual",
+    "identity": "identity",
+    "clip": "clip",
+    "rc_s": "coherence",
+}
+BY_MASK = ("rc_s",)
 # The file with features(pictures, setup).
 OF_ALL = {"fid": "inception", "kid": "inception", "ids": "inception", "fd": "dino", "kd": "dino"}
 
 
 @dataclass(frozen=True)
 class Result:
-    """One result on disk: which method's it is, its photograph, its file."""
+    """One result on disk: which method's it is, its photograph, its mask, its file."""
 
     method: str
     original: Path
+    mask: Path
     file: Path
 
 
@@ -46,8 +54,11 @@ def score(
     for name in names:
         if name in OF_A_RESULT:
             metric = import_module(f"wizard.metrics.{OF_A_RESULT[name]}")
-            befores = map(images.load, (one.original for one in results))
-            values = metric.score(befores, _pictures([one.file for one in results], name), setup)
+            if name in BY_MASK:
+                beside = map(images.load_mask, (one.mask for one in results))
+            else:
+                beside = map(images.load, (one.original for one in results))
+            values = metric.score(beside, _pictures([one.file for one in results], name), setup)
             yield f"learned_{name}", values
 
 
