@@ -24,8 +24,9 @@ from wizard.sources import align
 DATA = Path("data")
 MIN_SIDE = 16
 
-# A change of how pixels are made must not find the pixels of the older code in the journal.
+# A change of how pixels are made must not find the pixels of older code in the result cache.
 CODE = [records.file_sha256(module.__file__) for module in (images, align)]
+CODE.append(records.versions("numpy", "pillow", "opencv-python-headless"))
 
 
 def main(params_path: Path) -> None:
@@ -38,9 +39,9 @@ def main(params_path: Path) -> None:
     for note in collection.notes:
         console.say(note)
 
-    journal = records.journal("fetch", runtime.journal_gb)
+    cache = records.result_cache("fetch", runtime.cache_gb)
     folder = records.Folder(DATA / "images")
-    work = partial(prepare, settings=fetch, journal=journal)
+    work = partial(prepare, settings=fetch, cache=cache)
     done = local.run(work, collection.photos, runtime.workers, processes=False)
     rows = records.Rows()
     for row, png in console.progress(done, collection.total, "fetch"):
@@ -55,13 +56,13 @@ def main(params_path: Path) -> None:
         )
     folder.sweep()
     records.write(DATA / "images.jsonl", rows)
-    journal.trim()
+    cache.trim()
     console.report_notes(rows)
     console.report_failures(rows, runtime.max_failures)
 
 
 def prepare(
-    photo: sources.Photo, settings: params.Fetch, journal: records.Journal
+    photo: sources.Photo, settings: params.Fetch, cache: records.ResultCache
 ) -> tuple[dict, bytes | None]:
     """One photograph's row of the manifest and its PNG, or a row with the reason and None."""
     row = {"id": photo.id, "status": records.OK, "source_name": photo.name} | photo.facts
@@ -75,13 +76,15 @@ def prepare(
     key = records.fingerprint(
         source=sha256, side=side, eyes=eyes, pixel_md5=photo.pixel_md5, code=CODE
     )
-    png = journal.get(key)
-    if png is None:
+    entry = cache.get(key)
+    if entry:
+        png = entry.data
+    else:
         try:
             png = develop(data, side, eyes, photo.pixel_md5, settings.max_pixels)
         except records.Unusable as error:
             return unusable(row, error), None
-        journal.put(key, png)
+        cache.put(key, png)
     with Image.open(io.BytesIO(png)) as made:
         row |= json.loads(made.text["about"])
         row |= {"width": made.width, "height": made.height, "source_sha256": sha256}

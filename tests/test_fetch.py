@@ -572,7 +572,7 @@ def test_adding_a_file_changes_no_other_row(run, album):
     assert len(after) == 4 and all(row in after for row in before)
 
 
-# --- the journal and repetition
+# --- the result cache and repetition
 
 
 def test_second_run_decodes_nothing_and_gives_the_same_bytes(run, album, monkeypatch):
@@ -608,7 +608,7 @@ def test_killed_run_goes_on(run, album, monkeypatch):
 def test_workers_do_not_change_a_byte(run, album):
     manifests = []
     for workers in (1, 4):
-        run(album, runtime={"workers": workers, "journal_gb": 0})
+        run(album, runtime={"workers": workers, "cache_gb": 0})
         manifests.append(Path("data/images.jsonl").read_bytes())
     assert manifests[0] == manifests[1]
 

@@ -24,6 +24,7 @@ SMALL = {
     "strength": "1.0",
     "model": str(ROOT / "data" / "models" / "face-tiny"),
     "batch_size": "2",
+    "contenders": "{}",
 }
 
 
@@ -31,7 +32,9 @@ def configure(folder: Path, **changes: str) -> None:
     """params.yaml of a run at small size, with changes by key."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     for key, value in (SMALL | changes).items():
-        text, count = re.subn(rf"^(  {key}:).*$", rf"\1 {value}", text, count=1, flags=re.M)
+        # The line, and what is indented below it.
+        place = rf"^(  {key}:).*(\n    .*)*$"
+        text, count = re.subn(place, rf"\1 {value}", text, count=1, flags=re.M)
         assert count == 1, key
     (folder / "params.yaml").write_text(text, encoding="utf-8")
 
@@ -79,8 +82,8 @@ def run(prepared, tmp_path) -> Path:
     return tmp_path / "run"
 
 
-def speed(folder: Path) -> dict:
-    return json.loads((folder / "metrics" / "speed.json").read_text())
+def speed(folder: Path, method: str = "model") -> dict:
+    return json.loads((folder / "metrics" / "speed.json").read_text())[method]
 
 
 def test_every_hole_is_filled_by_every_run_and_nothing_else_changes(filled):
@@ -106,8 +109,9 @@ def test_a_result_explains_itself(filled):
 def test_speed_counts_what_was_filled(filled):
     report = speed(filled)
     assert report["images"] == report["filled"] == 6
-    assert 0 < report["images_per_second"] <= 1.01 / report["seconds_per_image"]
-    assert report["peak_memory_mb"] > 100 and report["device"] in ("cpu", "cuda", "mps")
+    assert 0 < report["seconds_per_image"] < 30 and report["peak_memory_mb"] > 100
+    assert report["device"] in ("cpu", "cuda", "mps") and report["machine"]
+    assert report["model"] == SMALL["model"] and speed(filled, "baseline")["model"] == "telea"
 
 
 def test_the_same_inputs_give_the_same_bytes(filled, run):
@@ -115,12 +119,17 @@ def test_the_same_inputs_give_the_same_bytes(filled, run):
     assert digests(run) == digests(filled)
 
 
-def test_a_second_run_fills_nothing_and_a_damaged_journal_loses_nothing(filled, tmp_path):
+def test_a_second_run_fills_nothing_and_tells_the_speed_of_the_first(filled, tmp_path):
     folder = tmp_path / "again"
     shutil.copytree(filled, folder)
     stage(folder, "inpaint")
-    assert speed(folder)["filled"] == 0 and "seconds_per_image" not in speed(folder)
+    assert speed(folder) == speed(filled) | {"filled": 0}
     assert digests(folder) == digests(filled)
+
+
+def test_a_damaged_cache_loses_nothing(filled, tmp_path):
+    folder = tmp_path / "again"
+    shutil.copytree(filled, folder)
     for painting in (folder / ".work" / "inpaint").glob("*/*.png"):
         painting.write_bytes(painting.read_bytes()[:100])  # as a full disk may leave it
     stage(folder, "inpaint")
@@ -191,17 +200,17 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(filled, run, signum):
     command = [sys.executable, ROOT / "stages" / "inpaint.py"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, cwd=run, env=environment, stderr=subprocess.PIPE) as child:
-        journal = run / ".work" / "inpaint"
+        cache = run / ".work" / "inpaint"
         deadline = time.monotonic() + 120
-        while not list(journal.glob("*/*.png")) and time.monotonic() < deadline:
+        while not list(cache.glob("*/*.png")) and time.monotonic() < deadline:
             time.sleep(0.005)
         child.send_signal(signum)
     assert child.returncode != 0
-    kept = len(list(journal.glob("*/*.png")))
+    kept = len(list(cache.glob("*/*.png")))
     assert kept
     stage(run, "inpaint")
     assert digests(run) == digests(filled)
-    assert not list(run.rglob(".part-*"))
+    assert not list((run / "data").rglob(".part-*"))
 
 
 def test_a_checkpoint_from_a_filled_hub_cache_paints_the_same_offline(filled, run, tmp_path):

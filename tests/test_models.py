@@ -62,10 +62,11 @@ def holes() -> list[np.ndarray]:
 
 
 SEEDS = [11, 12, 13]
+PROMPTS = [("a portrait photograph of a face", "")] * 3
 
 
 def results(filler, portraits, holes, seeds=SEEDS) -> list[np.ndarray]:
-    painted = filler.fill(portraits, holes, seeds)
+    painted = filler.fill(portraits, holes, seeds, PROMPTS[: len(seeds)])
     return [filling.paste(*one) for one in zip(portraits, painted, holes, strict=True)]
 
 
@@ -153,7 +154,7 @@ def test_sizes_off_the_stride_are_padded_and_cut_again(diffusion, portraits):
 
 
 def test_round_trip_is_near_the_original(diffusion, portraits, holes):
-    painted = filling.Filler(diffusion, "mean", 3).round_trip(portraits, holes, SEEDS)
+    painted = filling.Filler(diffusion, "mean", 3).round_trip(portraits, holes, SEEDS, PROMPTS)
     for one, portrait in zip(painted, portraits, strict=True):
         error = np.abs(one.astype(float) - portrait).mean()
         assert error < np.abs(portrait.mean((0, 1)) - portrait).mean() / 2
@@ -189,11 +190,11 @@ class Crowded:
     def __init__(self):
         self.calls = []
 
-    def fill(self, images, masks, seeds):
+    def fill(self, images, masks, seeds, prompts):
         self.calls.append(len(images))
         if len(images) > self.limit:
             raise MemoryError("8 GiB wanted")
-        return classical.Classical("telea").fill(images, masks, seeds)
+        return classical.Classical("telea").fill(images, masks, seeds, prompts)
 
 
 def test_out_of_memory_halves_the_batch_for_good(portraits, holes):
@@ -209,17 +210,17 @@ def test_out_of_memory_halves_the_batch_for_good(portraits, holes):
 def test_out_of_memory_at_one_image_is_a_reason_not_a_crash(portraits, holes):
     backend = Crowded()
     backend.limit = 0
-    painted = filling.Filler(backend, "mean", 2).fill(portraits, holes, SEEDS)
+    painted = filling.Filler(backend, "mean", 2).fill(portraits, holes, SEEDS, PROMPTS)
     assert [str(one) for one in painted] == ["out of memory at batch size 1: 8 GiB wanted"] * 3
 
 
 class Broken(Crowded):
-    def fill(self, images, masks, seeds):
+    def fill(self, images, masks, seeds, prompts):
         return [np.zeros_like(image) for image in images]
 
 
 def test_an_all_black_painting_is_a_failure(portraits, holes):
-    painted = filling.Filler(Broken(), "mean", 1).fill(portraits, holes, SEEDS)
+    painted = filling.Filler(Broken(), "mean", 1).fill(portraits, holes, SEEDS, PROMPTS)
     assert all("all-black" in str(one) for one in painted)
 
 
@@ -229,7 +230,8 @@ def test_nan_is_a_reason_not_a_crash(method, portraits, holes):
 
     backend = face_tiny()
     torch.nn.init.constant_(backend._pipe.vae.decoder.conv_out.weight, float("nan"))
-    for one in getattr(filling.Filler(backend, "mean", 3), method)(portraits, holes, SEEDS):
+    filler = filling.Filler(backend, "mean", 3)
+    for one in getattr(filler, method)(portraits, holes, SEEDS, PROMPTS):
         assert isinstance(one, Unusable) and "NaN" in str(one)
 
 

@@ -35,7 +35,7 @@ BAD = [
     ("mask:", "masc:", "masc: unknown key; did you mean mask? allowed: fetch, mask"),
     ("seed: 42", f"seed: {'9' * 6000}", "mask.seed = '9999"),
     ("seed: 42", "seed: -1", "mask.seed = -1: allowed: a whole number ≥ 0"),
-    ("journal_gb: 20", "journal_gb: .inf", "runtime.journal_gb = inf: allowed: a number ≥ 0"),
+    ("cache_gb: 20", "cache_gb: .inf", "runtime.cache_gb = inf: allowed: a number ≥ 0"),
     ("seed: 42", "seed: !!int 42", "tags such as !!int are not allowed"),
     ("# Every", "%YAML 1.1\n---\n# Every", "directives such as %YAML are not allowed"),
     ("seed: 42", "seed: 42\n  seed: 43", "key 'seed' given twice"),

@@ -1,14 +1,17 @@
-"""Manifests, seeds, fingerprints, atomic writes, journal."""
+"""Manifests, seeds, fingerprints, atomic writes, result cache."""
 
+import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
-from wizard import records
+from wizard import images, records
 
 
 def test_manifest_bytes_do_not_depend_on_the_order_of_rows(tmp_path):
@@ -68,32 +71,82 @@ def test_a_kill_while_writing_leaves_the_old_file_or_the_new_one(tmp_path):
         assert content in (b"", b"a" * 3_000_000, b"b" * 3_000_000)
 
 
-def test_journal_keeps_what_it_is_given_and_survives_removal(tmp_path):
-    journal = records.Journal(tmp_path / "j", max_bytes=100)
-    assert journal.get("ab12") is None
-    journal.put("ab12", b"x")
-    assert journal.get("ab12") == b"x"
-    journal.trim()
-    assert journal.get("ab12") == b"x"
+def test_the_cache_keeps_what_it_is_given_and_survives_removal(tmp_path):
+    cache = records.ResultCache(tmp_path / "w", "inpaint", max_bytes=1000)
+    assert cache.get("ab12") is None
+    cache.put("ab12", b"x\ny", {"seconds": 0.5})
+    assert cache.get("ab12") == records.Entry(b"x\ny", {"seconds": 0.5})
+    cache.trim()
+    assert cache.get("ab12").data == b"x\ny"
+    shutil.rmtree(tmp_path / "w")
+    assert cache.get("ab12") is None
 
 
-def test_journal_drops_what_was_used_longest_ago(tmp_path):
-    journal = records.Journal(tmp_path, max_bytes=250)
-    for age, key in enumerate(["aa", "bb", "cc"]):
-        journal.put(key, b"x" * 100)
-        os.utime(tmp_path / key / f"{key}.png", ns=(age, age))
-    assert journal.get("aa")  # now the most recently used
-    leftover = tmp_path / "aa" / ".part-killed"
-    leftover.write_bytes(b"half")
-    journal.trim()
-    assert journal.get("bb") is None
-    assert journal.get("aa") and journal.get("cc")
-    assert not leftover.exists()
+def test_the_cache_serves_nothing_that_it_did_not_put_there_itself(tmp_path):
+    """Neither a valid picture laid there by others nor its own under another fingerprint."""
+    cache = records.ResultCache(tmp_path, "inpaint", max_bytes=10**6)
+    own, foreign = (images.encode(np.full((8, 8, 3), level, np.uint8)) for level in (50, 200))
+    cache.put("ab12", own)
+    path = tmp_path / "inpaint" / "ab" / "ab12.png"
+    assert np.array_equal(images.load(path), images.load(io.BytesIO(own)))  # still a picture
+    shutil.copyfile(path, path.with_name("ab13.png"))
+    assert cache.get("ab13") is None
+    path.write_bytes(foreign)
+    assert cache.get("ab12") is None
 
 
-def test_queued_experiments_share_the_journal_of_the_true_root(monkeypatch, tmp_path):
+def test_one_cap_for_the_results_of_all_stages(tmp_path):
+    """What was used longest ago goes first, whichever stage it belongs to."""
+    fetch, inpaint = (records.ResultCache(tmp_path, name, 500) for name in ("fetch", "inpaint"))
+    for age, (cache, key) in enumerate([(fetch, "aa"), (inpaint, "bb"), (fetch, "cc")]):
+        cache.put(key, b"x" * 200)
+        os.utime(cache.folder / key / f"{key}.png", ns=(age, age))
+    assert fetch.get("aa")  # now the most recently used
+    inpaint.trim()
+    assert inpaint.get("bb") is None
+    assert fetch.get("aa") and fetch.get("cc")
+
+
+def test_only_leftovers_of_long_ago_are_deleted(tmp_path):
+    cache = records.ResultCache(tmp_path, "inpaint", 10**6)
+    cache.put("aa", b"x")
+    fresh, old = (cache.folder / "aa" / f".part-{name}" for name in ("fresh", "old"))
+    for part in (fresh, old):
+        part.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200,) * 2)
+    cache.trim()
+    assert fresh.exists() and not old.exists()
+
+
+BESIDE = """
+import sys
+from wizard import records
+cache = records.ResultCache(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+for n in range(400):
+    key = records.fingerprint(stage=sys.argv[2], n=n)
+    cache.put(key, b"x" * 20_000)
+    cache.get(key)
+    cache.trim()
+"""
+
+
+def test_two_processes_share_a_cache_while_both_write_and_trim(tmp_path):
+    environment = os.environ | {"PYTHONPATH": "stages"}
+    command = [sys.executable, "-c", BESIDE, tmp_path]
+    both = [
+        subprocess.Popen([*command, name, "100000"], env=environment, stderr=subprocess.PIPE)
+        for name in ("inpaint", "inpaint")
+    ]
+    for process in both:
+        said = process.communicate(timeout=60)[1].decode()
+        assert process.returncode == 0, said
+    left = list(tmp_path.glob("*/*/*"))
+    assert left and sum(path.stat().st_size for path in left) <= 100_000
+
+
+def test_queued_experiments_share_the_cache_of_the_true_root(monkeypatch, tmp_path):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    assert records.journal("inpaint", 1).folder == tmp_path / ".work" / "inpaint"
+    assert records.result_cache("inpaint", 1).folder == tmp_path / ".work" / "inpaint"
 
 
 def test_output_folder_sweeps_what_this_run_did_not_write(tmp_path):

@@ -51,7 +51,7 @@ def test_twenty_kills_at_random_moments_change_no_byte(tmp_path):
         took[name] = time.monotonic() - start
 
     moments = random.Random(0)
-    journal = rough / ".work" / "inpaint"
+    cache = rough / ".work" / "inpaint"
     for _ in range(5):
         kill_after(rough, "fetch", moments.uniform(0.2, took["fetch"]))
     stage(rough, "fetch")
@@ -59,13 +59,13 @@ def test_twenty_kills_at_random_moments_change_no_byte(tmp_path):
     kept = 0
     for _ in range(15):
         kill_after(rough, "inpaint", moments.uniform(0.3, took["inpaint"]))
-        found = len(list(journal.glob("*/*.png")))
-        assert found >= kept, "a finished painting got lost"
+        found = len(list(cache.glob("*/*.png")))
+        assert found >= kept, "a finished result got lost"
         kept = found
-    assert kept, "no run got as far as a painting: the kills came too early to mean anything"
+    assert kept, "no run got as far as a result: the kills came too early to mean anything"
     subprocess.run([sys.executable, "-c", COUNTED, ROOT / "stages"], cwd=rough, check=True)
     assert digests(rough) == digests(calm)
-    assert not list(rough.rglob(".part-*"))
+    assert not list((rough / "data").rglob(".part-*"))
     fills, in_flight = len((rough / "fills").read_text()), 4 * int(CLASSICAL["workers"])
     assert 24 <= fills <= 24 + 15 * in_flight
 
@@ -107,7 +107,7 @@ def test_a_full_or_read_only_disk_is_one_line_and_the_next_run_goes_on(
     assert digests(filled) == expected
 
 
-def test_a_journal_removed_in_the_middle_of_a_run_costs_only_time(filled):
+def test_a_cache_removed_in_the_middle_of_a_run_costs_only_time(filled):
     expected = digests(filled)
     shutil.rmtree(filled / ".work")
     command = [sys.executable, ROOT / "stages" / "inpaint.py"]

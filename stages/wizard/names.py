@@ -10,13 +10,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-MODEL, BASELINE = "model", "baseline"
-RAW, ROUNDTRIP = "raw", "roundtrip"
-AUXILIARY = (ROUNDTRIP, RAW)
-# Results of a method, parts of which the model filled once more, to see whether they agree.
-AGAIN = {MODEL: "again", BASELINE: "baseline_again"}
-# What no contender may be called.
-RESERVED = (MODEL, BASELINE, *AUXILIARY, *AGAIN.values())
+from wizard.runs import AGAIN as AGAIN
+from wizard.runs import AUXILIARY, BASELINE, MODEL, RAW, ROUNDTRIP
 
 _LABELS = {
     MODEL: "Model",

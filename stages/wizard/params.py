@@ -3,14 +3,16 @@
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wizard.console import BadSetting
+from wizard.runs import BASELINE, MODEL, RESERVED
 
 MAX_FILE_BYTES = 100_000
+CONTENDER = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 UNKNOWN = ("extra_forbidden", "invalid_key")  # what pydantic calls a key that no block has
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -65,7 +67,9 @@ class Lora(Block):
     weight: Annotated[float, Field(ge=-4, le=4)]
 
 
-class Inpaint(Block):
+class Method(Block):
+    """What makes a method: the settings in which contenders may differ from their block."""
+
     backend: Literal["diffusers", "telea", "navier-stokes", "biharmonic", "mean"]
     model: Annotated[str, Field(min_length=1)]
     revision: str | None
@@ -90,11 +94,6 @@ class Inpaint(Block):
     vae: Annotated[str, Field(min_length=1)] | None
     lora: Lora | None
     prefill: Literal["mean", "telea"]
-    baseline: Classical
-    samples_per_mask: Annotated[int, Field(ge=1, le=100)]
-    keep_raw: bool
-    self_consistency: Annotated[int, Field(ge=0, le=100)]
-    seed: Seed
 
     @model_validator(mode="after")
     def _possible(self):
@@ -108,12 +107,54 @@ class Inpaint(Block):
                 f"negative_prompt = {self.negative_prompt!r}: has no effect at guidance_scale "
                 f"{self.guidance_scale}; raise guidance_scale above 1 or empty the prompt"
             )
+        return self
+
+
+class Inpaint(Method):
+    baseline: Classical
+    contenders: dict[str, dict[str, Any]]
+    samples_per_mask: Annotated[int, Field(ge=1, le=100)]
+    keep_raw: bool
+    self_consistency: Annotated[int, Field(ge=0, le=100)]
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _samples_differ(self):
         if self.backend != "diffusers" and self.samples_per_mask > 1:
             raise ValueError(
                 f"samples_per_mask = {self.samples_per_mask}: backend {self.backend} has no "
                 "randomness, every sample would be the same; set it to 1"
             )
         return self
+
+    @model_validator(mode="after")
+    def _contenders_are_methods(self):
+        for name, changes in self.contenders.items():
+            if not CONTENDER.fullmatch(name) or name in RESERVED:
+                raise ValueError(
+                    f"contenders.{name}: a name is of 1 to 40 small letters, digits, - and _, and "
+                    f"none of {', '.join(RESERVED)}"
+                )
+            for key in changes.keys() - Method.model_fields:
+                raise ValueError(
+                    f"contenders.{name}.{key}: not a setting in which a method may differ; "
+                    f"allowed: {', '.join(Method.model_fields)}"
+                )
+            try:
+                self._with(changes)
+            except ValidationError as error:
+                first = error.errors()[0]
+                told = _explain(first | {"loc": ("inpaint", *first["loc"])})
+                raise ValueError(told.replace("inpaint.", f"contenders.{name}.", 1)) from None
+        return self
+
+    def methods(self) -> dict[str, Method]:
+        """Every method by its name: the model, the baseline, then the contenders."""
+        changes = {MODEL: {}, BASELINE: {"backend": self.baseline}} | self.contenders
+        return {name: self._with(own) for name, own in changes.items()}
+
+    def _with(self, changes: dict[str, Any]) -> Method:
+        return Method.model_validate(self.model_dump(include=set(Method.model_fields)) | changes)
 
 
 class Evaluate(Block):
@@ -154,7 +195,7 @@ class Runtime(Block):
     cpus_per_actor: Annotated[int, Field(ge=1, le=1024)]
     workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
     max_failures: Annotated[int, Field(ge=0)]
-    journal_gb: Annotated[float, Field(ge=0, le=1_000_000)]
+    cache_gb: Annotated[float, Field(ge=0, le=1_000_000)]
 
     @model_validator(mode="after")
     def _gpus_are_rays_to_give(self):
@@ -387,6 +428,7 @@ def _describe(schema: dict) -> str:
         "number": "a number",
         "string": "text",
         "boolean": "true, false",
+        "object": "a mapping from names to settings",
     }
     signs = {
         "minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<",

@@ -1,16 +1,22 @@
-"""Manifests, seeds, fingerprints, atomic writes and the journal: what makes a run repeatable."""
+"""Manifests, seeds, fingerprints, atomic writes, result cache: what makes a run repeatable."""
 
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 OK, FAILED = "ok", "failed"
 # Of a mask: what was looked for is not in the photograph, so that there is nothing to fill.
 NO_HOLE = "no hole"
+DIGEST_BYTES = hashlib.sha256().digest_size
+# A file while it is written; one so old is what a killed process left.
+PART, PART_SECONDS = ".part-", 3600
 
 
 class Unusable(ValueError):
@@ -90,9 +96,14 @@ def seed(base: int, stage: str, name: str) -> int:
 
 
 def fingerprint(**parts) -> str:
-    """SHA-256 (hex) of everything that decides one output; parts are plain JSON values."""
+    """SHA-256 (hex) of everything that determines one output; parts are plain JSON values."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def versions(*distributions: str) -> dict[str, str]:
+    """Installed versions of libraries whose code is part of what determines an output."""
+    return {name: version(name) for name in distributions}
 
 
 def file_sha256(path: Path | str) -> str:
@@ -105,7 +116,7 @@ def write_atomic(path: Path | str, data: bytes) -> None:
     """Write a file so that a reader, or a kill, sees the old content or the new, never a part."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=PART, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -116,61 +127,80 @@ def write_atomic(path: Path | str, data: bytes) -> None:
         raise
 
 
-class Journal:
+@dataclass(frozen=True)
+class Entry:
+    """One finished result: its bytes, and facts about how it was made, as a JSON value."""
+
+    data: bytes
+    facts: dict
+
+
+class ResultCache:
     """Finished results under their fingerprint, outside git and DVC.
 
     A killed run finds what it had finished; an added image costs only itself; going back to old
-    settings costs nothing. The folder may be deleted at any time: only time is lost.
+    settings costs nothing. The folder may be deleted at any time: only time is lost. Several
+    processes may use it at once.
 
-    ``folder`` is the place of one stage's results; ``max_bytes`` bounds their total, oldest use
-    first out (applied by :meth:`trim`).
+    ``root`` holds a folder per stage; ``max_bytes`` bounds the total of all, oldest use first out
+    (applied by :meth:`trim`). Each file is the result's own bytes, which a viewer opens, followed
+    by the facts and a digest of both: what was damaged or put there by others is not served.
     """
 
-    def __init__(self, folder: Path | str, max_bytes: int):
-        self.folder = Path(folder)
+    def __init__(self, root: Path | str, stage: str, max_bytes: int):
+        self.root, self.folder = Path(root), Path(root, stage)
         self.max_bytes = max_bytes
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.png"
 
-    def get(self, key: str) -> bytes | None:
-        """The bytes kept under this fingerprint, or None."""
+    def get(self, key: str) -> Entry | None:
+        """What is kept under this fingerprint, or None."""
         path = self._path(key)
         try:
-            data = path.read_bytes()
+            content = path.read_bytes()
             os.utime(path)
         except FileNotFoundError:
             return None
-        return data
+        kept, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
+        if hashlib.sha256(key.encode() + kept).digest() != digest:
+            return None
+        data, _, facts = kept.rpartition(b"\n")
+        return Entry(data, json.loads(facts))
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, facts: dict | None = None) -> None:
         """Keep bytes under their fingerprint."""
-        write_atomic(self._path(key), data)
+        kept = data + b"\n" + json.dumps(facts or {}, allow_nan=False).encode()
+        write_atomic(self._path(key), kept + hashlib.sha256(key.encode() + kept).digest())
 
     def trim(self) -> None:
         """Delete the results that were used longest ago until the rest fits, and leftovers."""
-        for path in self.folder.glob("*/.part-*"):
-            path.unlink(missing_ok=True)
-        excess = sum(path.stat().st_size for path in self.folder.glob("*/*")) - self.max_bytes
-        if excess <= 0:
-            return
-        files = [(path.stat(), path) for path in self.folder.glob("*/*")]
-        for status, path in sorted(files, key=lambda file: file[0].st_mtime_ns):
+        files = []
+        for path in self.root.glob("*/[0-9a-f][0-9a-f]/*"):
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # another process was quicker
+                continue
+            if not path.name.startswith(PART):
+                files.append((status.st_mtime_ns, status.st_size, path))
+            elif time.time() - status.st_mtime > PART_SECONDS:
+                path.unlink(missing_ok=True)
+        excess = sum(size for _, size, _ in files) - self.max_bytes
+        for _, size, path in sorted(files) if excess > 0 else ():
             if excess <= 0:
                 break
             path.unlink(missing_ok=True)
-            excess -= status.st_size
+            excess -= size
 
 
-def journal(stage: str, max_gigabytes: float) -> Journal:
-    """The journal of a stage under ``.work/`` of the repository that DVC runs in.
+def result_cache(stage: str, max_gigabytes: float) -> ResultCache:
+    """The result cache of a stage under ``.work/`` of the repository that DVC runs in.
 
     Queued experiments run in temporary copies; DVC names the true root in ``DVC_ROOT``, and a
-    journal there is shared by all of them.
+    cache there is shared by all of them.
     """
-    return Journal(
-        Path(os.environ.get("DVC_ROOT", "."), ".work", stage), int(max_gigabytes * 2**30)
-    )
+    root = Path(os.environ.get("DVC_ROOT", "."), ".work")
+    return ResultCache(root, stage, int(max_gigabytes * 2**30))
 
 
 class Folder:

@@ -4,9 +4,9 @@
 
 Fills the holes with the embedded model at its default settings. Compared are the model run, from
 the first photograph read to the last result written (reading, hashing, prefill, batching, paste,
-PNG and the journal), and the part of it inside diffusers' pipeline. Imports, loading the model,
-the round trip and the baseline lie outside both; they are told beside them. Prints a table and
-writes results/overhead.json.
+PNG and the result cache), and the part of it inside diffusers' pipeline. Imports, loading the
+model, the round trip and the baseline lie outside both; they are told beside them. Prints a table
+and writes results/overhead.json.
 """
 
 import json

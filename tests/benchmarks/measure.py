@@ -80,7 +80,7 @@ def rows(project: Path, manifest: str) -> list[dict]:
 
 
 def forget_fills(project: Path) -> None:
-    """Delete what inpaint made, its journal too, so that it has everything to do again."""
+    """Delete what inpaint made, its cache too, so that it has everything to do again."""
     for folder in ("data/inpainted", ".work/inpaint"):
         shutil.rmtree(project / folder, ignore_errors=True)
 

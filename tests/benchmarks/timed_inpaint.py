@@ -39,7 +39,6 @@ def timed_progress(progress: Callable) -> Callable:
     def timed(items, total, desc: str, *args) -> Iterator:
         start = time.perf_counter()
         yield from progress(items, total, desc, *args)
-        # A run shows its progress in parts: "look up <run>", "paint <run>".
         seconds[desc.split()[-1]] += time.perf_counter() - start
 
     return timed

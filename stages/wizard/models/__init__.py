@@ -4,11 +4,12 @@ A backend is an object with
 
 - ``stride``: height and width handed to it are multiples of this many pixels
 - ``grid``: masks handed to it are unions of ``grid``×``grid`` cells
-- ``identity``: what decides its results besides the inputs, as a JSON value
-- ``fill(images, masks, seeds)``: equal-sized uint8 H×W×3 images whose holes are already
-  replaced, bool H×W masks, one integer seed each; returns as many uint8 H×W×3 images in the
-  same order, or a ValueError in the place of one that could not be filled. What it paints
-  outside the hole does not matter. MemoryError says that the batch was too large.
+- ``identity``: what determines its results besides the inputs, as a JSON value
+- ``fill(images, masks, seeds, prompts)``: equal-sized uint8 H×W×3 images whose holes are already
+  replaced, bool H×W masks, one integer seed and one pair (prompt, negative prompt) each; returns
+  as many uint8 H×W×3 images in the same order, or ``records.Unusable`` in the place of one that
+  could not be filled. What it paints outside the hole does not matter. MemoryError says that the
+  batch was too large.
 - ``round_trip(images, masks)``: the images after the backend's own autoencoder, or None in the
   place of the method when it has none
 """
@@ -18,6 +19,8 @@ import os
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+
+from wizard.records import versions
 
 # Threads that wait for each other by spinning slow a run down several times as soon as anything
 # else uses a core. OpenMP reads this when torch is loaded.
@@ -34,11 +37,19 @@ BACKENDS = {
 
 def load(name: str, **settings):
     """The backend of that name, ready to fill; settings are those of its file's ``load``."""
-    return import_module(BACKENDS[name]).load(name, **settings)
+    backend = import_module(BACKENDS[name]).load(name, **settings)
+    backend.identity = backend.identity | {"libraries": libraries(name)}
+    return backend
+
+
+def libraries(name: str) -> dict[str, str]:
+    """Versions of the libraries that compute this backend's results."""
+    own = ("torch", "diffusers", "transformers") if name == "diffusers" else ("scikit-image",)
+    return versions("numpy", "pillow", "opencv-python-headless", *own)
 
 
 def source_sha256(name: str) -> str:
-    """Hash of the code that decides what this backend's results are."""
+    """Hash of the code that determines what this backend's results are."""
     modules = [BACKENDS[name], "wizard.models.filling", "wizard.models.classical", "wizard.images"]
     if name == "diffusers":
         modules += ["wizard.models.checkpoints", "wizard.models.families"]

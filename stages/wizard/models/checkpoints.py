@@ -93,10 +93,6 @@ def open_pipeline(
     ``scheduler`` the scheduler; ``lora`` is merged into the weights. Raises BadSetting when
     something cannot be had, does not fit, or is for no inpainting that diffusers has.
     """
-    for library in (diffusers, transformers):
-        library.utils.logging.set_verbosity_error()
-        library.utils.logging.disable_progress_bar()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     folder = locate(model, revision, variant)
     family, index = _family(model, folder)
     options = {
@@ -134,8 +130,17 @@ def autoencoder(pipe: diffusers.DiffusionPipeline) -> torch.nn.Module:
     return getattr(pipe, "vae", None) or pipe.movq
 
 
+def _quiet() -> None:
+    """Leave it to us to say what happens."""
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+
+
 def locate(model: str, revision: str | None, variant: str | None) -> Path:
     """The folder of a checkpoint: a local one, or a Hub snapshot, downloaded unless cached."""
+    _quiet()
     if (Path(model) / "model_index.json").is_file():
         return Path(model)
     if Path(model).exists():

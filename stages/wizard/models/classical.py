@@ -41,7 +41,7 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 class Classical:
-    """A backend around one of METHODS; it is deterministic and ignores the seeds."""
+    """A backend around one of METHODS; it is deterministic and ignores seeds and prompts."""
 
     stride = grid = 1
     round_trip = None
@@ -50,7 +50,9 @@ class Classical:
         self.identity = {"method": name}
         self._method = METHODS[name]
 
-    def fill(self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], seeds) -> list:
+    def fill(
+        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], seeds, prompts
+    ) -> list[np.ndarray]:
         """Fill each image on its own; see the contract of the room."""
         return [self._method(image, mask) for image, mask in zip(images, masks, strict=True)]
 

@@ -12,6 +12,7 @@ import numpy as np
 from wizard import models
 from wizard.images import composite
 from wizard.models.classical import METHODS
+from wizard.records import Unusable
 
 
 class Filler:
@@ -38,28 +39,36 @@ class Filler:
         return {"identity": self.backend.identity, "round_trip": has_round_trip}
 
     def fill(
-        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], seeds: Sequence[int]
-    ) -> list[np.ndarray | ValueError]:
+        self,
+        images: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray],
+        seeds: Sequence[int],
+        prompts: Sequence[tuple[str, str]],
+    ) -> list[np.ndarray | Unusable]:
         """What the backend paints for each image, whole; :func:`paste` puts it into the hole.
 
         ``images`` are uint8 H×W×3, ``masks`` bool H×W of the same sizes, True = hole; all images
-        of one call have one size. The answer has their order and sizes; a ValueError with the
-        reason stands for an image that could not be filled. Raises ValueError when an image and
-        its mask differ in size.
+        of one call have one size. ``prompts`` are pairs of prompt and negative prompt. The answer
+        has the order and sizes of the images; an Unusable with the reason stands for an image that
+        could not be filled. Raises Unusable when an image and its mask differ in size.
         """
         hidden = [self._hide(image, mask) for image, mask in zip(images, masks, strict=True)]
         padded = [self._pad(image) for image in hidden]
         grown = [grow(self._pad(mask), self.backend.grid) for mask in masks]
-        painted = self._in_batches(self.backend.fill, padded, grown, seeds)
+        painted = self._in_batches(self.backend.fill, padded, grown, seeds, prompts)
         return [_checked(one, image) for one, image in zip(painted, hidden, strict=True)]
 
     def round_trip(
-        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], seeds: Sequence[int]
-    ) -> list[np.ndarray | ValueError]:
+        self,
+        images: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray],
+        seeds: Sequence[int],
+        prompts: Sequence[tuple[str, str]],
+    ) -> list[np.ndarray | Unusable]:
         """Like :meth:`fill`, but the original after the backend's own autoencoder.
 
-        The one place where a backend sees what is under the hole: this is the ceiling that
-        results are read against, never a result.
+        The one place where a backend sees what is under the hole: it tells what the
+        autoencoder alone loses, and is never a result.
         """
         padded = [self._pad(image) for image in images]
         grown = [grow(self._pad(mask), self.backend.grid) for mask in masks]
@@ -68,7 +77,7 @@ class Filler:
 
     def _hide(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         if image.shape[:2] != mask.shape:
-            raise ValueError(f"image is {image.shape[:2]}, mask {mask.shape}; run mask again")
+            raise Unusable(f"image is {image.shape[:2]}, mask {mask.shape}; run mask again")
         # The prefill itself must not see the hole either: some methods read their target.
         hidden = METHODS["mean"](image, mask)
         return hidden if self._prefill is METHODS["mean"] else self._prefill(hidden, mask)
@@ -88,7 +97,7 @@ class Filler:
                 done += function(*zip(*full, strict=True))[: len(batch)]
             except MemoryError as error:
                 if self.batch_size == 1:
-                    done.append(ValueError(f"out of memory at batch size 1: {error}"))
+                    done.append(Unusable(f"out of memory at batch size 1: {error}"))
                 self.batch_size = max(1, self.batch_size // 2)
         return done
 
@@ -109,15 +118,15 @@ def grow(mask: np.ndarray, grid: int) -> np.ndarray:
     return cells.repeat(grid, axis=0).repeat(grid, axis=1)
 
 
-def _checked(painted: np.ndarray | ValueError, image: np.ndarray) -> np.ndarray | ValueError:
-    """The painting without its padding, or the reason why it is none.
+def _checked(painted: np.ndarray | Unusable, image: np.ndarray) -> np.ndarray | Unusable:
+    """What was painted without its padding, or the reason why there is nothing.
 
     ``image`` is what the backend was given: what lies under a hole has no say.
     """
-    if isinstance(painted, ValueError):
+    if isinstance(painted, Unusable):
         return painted
     if image.any() and not painted.any():
-        return ValueError("the model returned an all-black image; try runtime.dtype float32")
+        return Unusable("the model returned an all-black image; try runtime.dtype float32")
     return painted[: image.shape[0], : image.shape[1]]
 
 

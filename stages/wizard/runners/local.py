@@ -6,10 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from wizard import devices
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -17,7 +20,11 @@ R = TypeVar("R")
 
 def cores(workers: int | str = "auto") -> int:
     """Number of workers for ``runtime.workers``; "auto" is one for each core we may use."""
-    return len(os.sched_getaffinity(0)) if workers == "auto" else workers
+    if workers != "auto":
+        return int(workers)
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run(
@@ -34,7 +41,7 @@ def run(
     if count == 1:
         yield from map(fn, items)
         return
-    with _pool(count, processes) as pool:
+    with _single_threaded(processes), _pool(count, processes) as pool:
         waiting: deque = deque()
         try:
             for item in items:
@@ -54,32 +61,57 @@ class Worker:
     side and release the interpreter lock.
     """
 
-    def __init__(self, make: Callable[[], object], threads: int | str = 1):
+    def __init__(self, make: Callable[[], Any], threads: int | str = 1):
+        devices.forget_peak_memory()
         self._object, self._threads = make(), threads
 
     def about(self) -> dict:
         """What the object tells of itself."""
         return self._object.about()
 
-    def map(self, method: str, calls: Iterable[tuple]) -> Iterator[tuple[object, float]]:
-        """Yield for each tuple of arguments, in order, the method's answer and its seconds."""
-        return run(partial(timed, getattr(self._object, method)), calls, self._threads, False)
+    def map(self, method: str, calls: Iterable[tuple | None]) -> Iterator[tuple[Any, dict] | None]:
+        """Yield for each tuple of arguments, in order, the method's answer and what it cost.
+
+        None, in the place of arguments, is passed through in its turn.
+        """
+        return run(partial(measured, getattr(self._object, method)), calls, self._threads, False)
+
+    def close(self) -> None:
+        """Let go of the object and its memory."""
+        self._object = None
+        devices.free_memory()
 
 
-def timed(function: Callable, arguments: tuple) -> tuple[object, float]:
-    """The function's answer, and the seconds that it took."""
+def measured(function: Callable, arguments: tuple | None) -> tuple[Any, dict] | None:
+    """The function's answer, and its cost: ``seconds``, ``peak_memory_mb`` and ``machine``."""
+    if arguments is None:
+        return None
     start = time.monotonic()
     answer = function(*arguments)
-    return answer, time.monotonic() - start
+    seconds = time.monotonic() - start
+    memory = round(devices.peak_memory() / 2**20)
+    return answer, {"seconds": seconds, "peak_memory_mb": memory, "machine": devices.machine()}
+
+
+@contextmanager
+def _single_threaded(processes: bool) -> Iterator[None]:
+    """One thread per worker process, or the numeric libraries would start cores² of them.
+
+    They read this when they are loaded, so it must be in the environment that workers inherit.
+    """
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+    ours = [name for name in names if processes and name not in os.environ]
+    os.environ.update(dict.fromkeys(ours, "1"))
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 def _pool(count: int, processes: bool) -> Executor:
     if not processes:
         return ThreadPoolExecutor(count)
-    # One thread a worker, or the numeric libraries would start cores² of them. They read this
-    # when they are loaded, so it must be in the environment that the workers inherit.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
-        os.environ.setdefault(name, "1")
     # Forking a process that runs threads can deadlock; a spawned one starts clean.
     return ProcessPoolExecutor(count, get_context("spawn"), initializer=_leave_with_parent)
 

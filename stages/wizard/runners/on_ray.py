@@ -27,6 +27,7 @@ import ray  # noqa: E402
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError  # noqa: E402
 
 from wizard.console import BadSetting, say  # noqa: E402
+from wizard.records import Unusable  # noqa: E402
 
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless")
@@ -41,7 +42,7 @@ class Call:
     """One call on its way: what is asked, of which actor, and where the answer will be."""
 
     method: str
-    arguments: tuple
+    arguments: tuple | None
     actor: int = -1
     answer: ray.ObjectRef | None = None
 
@@ -67,6 +68,7 @@ class Workers:
         self,
         make: Callable[[], object],
         files: dict[str, Path],
+        *,
         address: str | None,
         device: str,
         cpus_per_actor: int,
@@ -95,18 +97,27 @@ class Workers:
         """What each object tells of itself; it is the same for all."""
         return self._about
 
-    def map(self, method: str, calls: Iterable[tuple]) -> Iterator[tuple[object, float]]:
-        """Yield for each tuple of arguments, in order, the method's answer and its seconds.
+    def map(
+        self, method: str, calls: Iterable[tuple | None]
+    ) -> Iterator[tuple[object, dict] | None]:
+        """Yield for each tuple of arguments, in order, the method's answer and what it cost.
 
-        A ValueError stands for the answer to a call that was lost with its worker three times.
-        Raises TimeoutError when no worker has been alive for five minutes.
+        None, in the place of arguments, is passed through in its turn. An Unusable stands for the
+        answer to a call that was lost with its worker three times. Raises TimeoutError when no
+        worker has been alive for five minutes.
         """
         for arguments in calls:
-            self._waiting.append(self._send(Call(method, arguments)))
+            call = Call(method, arguments)
+            self._waiting.append(call if arguments is None else self._send(call))
             if len(self._waiting) >= IN_FLIGHT * len(self._actors):
                 yield self._receive(self._waiting.popleft())
         while self._waiting:
             yield self._receive(self._waiting.popleft())
+
+    def close(self) -> None:
+        """End the processes, so that others find the memory of their machines free."""
+        for actor in self._actors:
+            ray.kill(actor)
 
     def _meet(self) -> dict:
         """Wait for the actors, see that they agree, and go on without those that come late."""
@@ -137,15 +148,17 @@ class Workers:
 
     def _send(self, call: Call) -> Call:
         """Hand a call to the living actor that has the least to do."""
-        answers = [other.answer for other in self._waiting]
+        answers = [other.answer for other in self._waiting if other.answer]
         done = ray.wait(answers, num_returns=len(answers), timeout=0)[0] if answers else []
         load = Counter(other.actor for other in self._waiting if other.answer not in done)
         actor = min(self._living(), key=lambda n: load[n])
         answer = self._actors[actor].call.remote(call.method, call.arguments)
         return replace(call, actor=actor, answer=answer)
 
-    def _receive(self, call: Call) -> tuple[object, float]:
+    def _receive(self, call: Call) -> tuple[object, dict] | None:
         """The answer to a call, from another actor if its own is lost."""
+        if call.arguments is None:
+            return None
         for _ in range(MAX_LOSSES):
             try:
                 return ray.get(call.answer)
@@ -156,7 +169,7 @@ class Workers:
                     say(f"Ray worker {call.actor + 1} is lost; its calls go to the others")
                     self._down[call.actor] = self._actors[call.actor].about.remote()
                 call = self._send(call)
-        return ValueError(f"lost with its Ray worker {MAX_LOSSES} times"), 0.0
+        return Unusable(f"lost with its Ray worker {MAX_LOSSES} times"), {}
 
     def _living(self) -> list[int]:
         """The actors that answer; waits while there are none."""
@@ -195,12 +208,10 @@ class Host:
         versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
         return {"object": self._get().about()} | versions
 
-    def call(self, method: str, arguments: tuple) -> tuple[object, float]:
-        """The method's answer, and the seconds that it took."""
+    def call(self, method: str, arguments: tuple) -> tuple[object, dict]:
+        """The method's answer, and what it cost."""
         function = getattr(self._get(), method)
-        start = time.monotonic()
-        answer = function(*arguments)
-        return answer, time.monotonic() - start
+        return importlib.import_module("wizard.runners.local").measured(function, arguments)
 
     def _get(self) -> object:
         """The object, made at the first call: an error then is an answer, not a dead actor."""
@@ -236,6 +247,8 @@ def _unpack(sent: dict[str, ray.ObjectRef], hashes: dict[str, str]) -> Path:
 
 
 def _connect(address: str | None) -> None:
+    if ray.is_initialized():
+        return
     try:
         if address not in (None, "auto"):
             # Ray itself would try for two minutes.
