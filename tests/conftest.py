@@ -8,6 +8,16 @@ from pathlib import Path
 import pytest
 from clones import ROOT, SMALL, commit, setting, sh
 
+# What to run after every change: `pytest -m fast`. A file is here while all its tests are quick.
+FAST = {"console", "images", "layout", "masks", "metrics", "names", "params", "readme", "records",
+        "windows"}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem.removeprefix("test_") in FAST:
+            item.add_marker("fast")
+
 
 @pytest.fixture(scope="session")
 def program():

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -149,8 +150,39 @@ def test_requirements_are_exact_pins():
     for file in ROOT.glob("requirements*.txt"):
         for line in file.read_text().splitlines():
             line = line.split("#")[0].strip()
-            pinned = re.fullmatch(r"[\w.-]+(\[[\w,]+\])?==[\w.]+|-r requirements[\w-]*\.txt|", line)
+            pinned = re.fullmatch(r"[\w.-]+(\[[\w,]+\])?==[\w.]+|-[rc] [\w-]+\.txt|", line)
             assert pinned, f"{file.name}: {line}"
+
+
+def pins(*names: str) -> dict[str, str]:
+    """Package → version of requirements files."""
+    lines = [line for name in names for line in (ROOT / name).read_text().splitlines()]
+    found = (re.match(r"([\w.-]+?)(?:\[.+\])?==([\w.]+)", line) for line in lines)
+    return {one[1].lower().replace("_", "-"): one[2] for one in found if one}
+
+
+def test_what_is_imported_is_required():
+    owners = packages_distributions()
+    used: dict[str, set[str]] = {"stages": set(), "tests": set()}
+    for top, names in used.items():
+        for file in (ROOT / top).rglob("*.py"):
+            nodes = list(ast.walk(ast.parse(file.read_text())))
+            names |= {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
+            names |= {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
+    required = {
+        "stages": pins("requirements.txt", "requirements-ray.txt"),
+        "tests": pins("requirements.txt", "requirements-ray.txt", "requirements-dev.txt"),
+    }
+    for top, names in used.items():
+        for name in names:
+            packages = {one.lower().replace("_", "-") for one in owners.get(name.split(".")[0], ())}
+            assert not packages or packages & required[top].keys(), f"{top} imports {name}"
+
+
+def test_the_lock_has_what_the_requirements_name():
+    lock = pins("constraints.txt")
+    for name, version in pins("requirements.txt", "requirements-dev.txt").items():
+        assert name == "torch" or lock[name] == version, name
 
 
 @pytest.mark.parametrize("script", [*SCRIPTS, "train", "compare", "preset"])

@@ -391,7 +391,7 @@ class Web(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):  # noqa: N802, the name is http.server's
+    def do_GET(self):
         kind = self.path.split("?")[0]
         self.send_response(200)
         if kind == "/never.png":

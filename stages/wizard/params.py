@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -354,7 +355,7 @@ def load(path: Path | str = "params.yaml") -> Params:
             )
         with open(path, encoding="utf-8") as file:
             # SafeLoader's subclass: nothing but plain values can come out of it.
-            content = yaml.load(file, Loader=_PlainLoader)  # noqa: S506
+            content = yaml.load(file, Loader=_PlainLoader)
     except OSError as error:
         raise BadSetting(
             f"{path}: {error.strerror}; run from the repository's top folder"
@@ -371,7 +372,7 @@ def load(path: Path | str = "params.yaml") -> Params:
         raise BadSetting(f"{path}: {_explain(first)}") from None
 
 
-def _explain(error: dict) -> str:
+def _explain(error: Mapping) -> str:
     """One pydantic error as one line: key = value: what is allowed."""
     place = [str(part) for part in error["loc"]]
     block = Params.model_fields.get(place[0]) if place else None
@@ -403,7 +404,7 @@ def _nearest(place: list[str]) -> str:
     return f"did you mean {near[0]}? " if near else ""
 
 
-def _allowed(place: list[str], error: dict) -> str:
+def _allowed(place: list[str], error: Mapping) -> str:
     """What a field accepts, from its JSON schema: pydantic names one member of a union only."""
     if len(place) < 2:
         return error["msg"]

@@ -26,7 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import servers  # noqa: E402
+import servers
 
 COUNTS, SIZE, SHARD = (1000, 2000), 20_000, 1000
 FFHQ = 70_000 * 5  # image, mask, result, baseline and round trip of each photograph

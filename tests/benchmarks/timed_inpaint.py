@@ -19,7 +19,7 @@ from diffusers import StableDiffusionInpaintPipeline
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "stages"))
 
-from wizard import console  # noqa: E402
+from wizard import console
 
 seconds = Counter()
 

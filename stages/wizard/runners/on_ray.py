@@ -23,11 +23,11 @@ from pathlib import Path
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-import ray  # noqa: E402
-from ray.exceptions import ObjectLostError, RayActorError, RayTaskError  # noqa: E402
+import ray
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 
-from wizard.console import BadSetting, say  # noqa: E402
-from wizard.records import Unusable  # noqa: E402
+from wizard.console import BadSetting, say
+from wizard.records import Unusable
 
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless")
