@@ -32,7 +32,7 @@ import numpy as np
 
 from wizard import images, metrics, names, opinions, params, records
 from wizard.console import plain, progress, report_failures, stage
-from wizard.metrics import consistency, protocols, ranking, ratings, summary, tables
+from wizard.metrics import consistency, pixel, protocols, ranking, ratings, summary, tables
 from wizard.metrics.diversity import diversity
 from wizard.runners import local
 
@@ -43,10 +43,13 @@ DECIMALS = 6
 
 @dataclass(frozen=True)
 class Hole:
-    """One hole: its row of masks.jsonl, its photograph, its results' rows by run and sample."""
+    """One hole: its row of masks.jsonl, its photograph with the prompt of its own, if it has one,
+    its results' rows by run and sample.
+    """
 
     row: dict
     photograph: Path
+    prompt: str | None
     results: dict[tuple[str, int], dict]
 
     def of(self, run: str) -> list[dict]:
@@ -92,7 +95,9 @@ def main(params_path: Path) -> None:
 
 def plan(photographs: records.Rows, masks: records.Rows, results: records.Rows) -> Iterator[Hole]:
     """Bring together what belongs to one hole; manifests are sorted by id."""
-    files = {row["id"]: DATA / row["file"] for row in records.usable(photographs)}
+    about = {
+        row["id"]: (DATA / row["file"], row.get("prompt")) for row in records.usable(photographs)
+    }
     results_of = groupby(results, itemgetter("id"))
     name, found = next(results_of, ("", ()))
     for row in masks:
@@ -102,7 +107,7 @@ def plan(photographs: records.Rows, masks: records.Rows, results: records.Rows) 
         if name == row["id"]:
             own = {(one["run"], one["sample"]): one for one in found}
             name, found = next(results_of, ("", ()))
-        yield Hole(row, files[row["image"]], own)
+        yield Hole(row, *about[row["image"]], own)
 
 
 def methods_to_score(results: records.Rows, blind: bool) -> list[str]:
@@ -156,6 +161,8 @@ def open_hole(hole: Hole) -> tuple[np.ndarray, np.ndarray]:
     mask = images.load_mask(DATA / hole.row["file"])
     if original.shape[:2] != mask.shape:
         raise records.Unusable(f"sizes differ: photograph {original.shape}, mask {mask.shape}")
+    if min(mask.shape) < pixel.WINDOW:
+        raise records.Unusable(f"{mask.shape}: too small, SSIM needs {pixel.WINDOW} pixels a side")
     if not mask.any():
         raise records.Unusable("the mask has no hole, there is nothing to score")
     return original, mask
@@ -267,7 +274,6 @@ def measure_learned(
 
     settings, runtime = everything.evaluate, everything.runtime
     setup = learned.Setup(
-        prompt=everything.inpaint.prompt,
         dino=settings.dino,
         clip=settings.clip,
         device=runtime.device,
@@ -277,6 +283,7 @@ def measure_learned(
         learned.Result(
             method=row["method"],
             original=holes[row["id"]].photograph,
+            prompt=holes[row["id"]].prompt or everything.inpaint.prompt,
             mask=DATA / holes[row["id"]].row["file"],
             file=DATA / holes[row["id"]].results[row["method"], row["sample"]]["file"],
         )

@@ -250,6 +250,29 @@ def test_a_broken_metric_is_a_bug_and_no_failed_row(workplace, monkeypatch):
         place.run()
 
 
+def test_a_photograph_too_small_to_measure_is_a_row_with_the_reason(workplace, capsys):
+    place = workplace()
+    place._save("images/face0.png", np.zeros((8, 64, 3), np.uint8))
+    place._save("masks/face0_mask000.png", np.ones((8, 64), bool))
+    with pytest.raises(TooManyFailures):
+        place.run()
+    assert (
+        "face0_mask000: (8, 64): too small, SSIM needs 11 pixels a side" in capsys.readouterr().err
+    )
+
+
+def test_photographs_of_any_size_are_scored_together(workplace):
+    place = workplace()
+    for row in [row for row in place.results if row["image"] == "face1"]:
+        place._save(row["file"], images.load(f"data/{row['file']}")[:48, :57])
+        place._save(
+            f"masks/{row['id']}.png", images.load_mask(f"data/masks/{row['id']}.png")[:48, :57]
+        )
+    place._save("images/face1.png", images.load("data/images/face1.png")[:48, :57])
+    rows, quality = place.run()
+    assert quality["count"] == 6 and {row["status"] for row in rows} == {"ok"}
+
+
 def test_failed_photograph_is_counted(workplace):
     place = workplace()
     place.photographs.append({"id": "dud", "status": "failed", "error": "not an image"})
@@ -452,7 +475,7 @@ def test_what_a_network_says_of_a_result_is_a_column_like_any_other(workplace, l
     rows, quality = place.run()
     good = [row for row in rows if row["status"] == "ok"]
     assert len(good) == 27 and rows[2]["learned_lpips"] == ""
-    setup = networks.Setup("", "", "", "cpu", 1)
+    setup = networks.Setup("", "", "cpu", 1)
     for row in good[::5]:
         original = images.load(f"data/images/{row['image']}.png")
         result = images.load(f"data/inpainted/{row['method']}/{row['id']}_0.png")

@@ -135,7 +135,7 @@ def setup(tmp_path_factory):
     vision = {"image_size": 32, "patch_size": 16}
     config = CLIPConfig(text_config=tiny | text, vision_config=tiny | vision, projection_dim=8)
     CLIPModel(config).save_pretrained(folder / "clip")
-    return networks.Setup("a b c", str(folder / "dino"), str(folder / "clip"), "cpu", 4)
+    return networks.Setup(str(folder / "dino"), str(folder / "clip"), "cpu", 4)
 
 
 class TestLpips:
@@ -371,7 +371,7 @@ class TestCoherence:
 def made_by(method: str, originals: list[Path], files: list[Path]) -> list[learned.Result]:
     mask = originals[0].with_name("mask.png")
     return [
-        learned.Result(method, original, mask, file)
+        learned.Result(method, original, "a b c", mask, file)
         for original, file in zip(originals, files, strict=True)
     ]
 
@@ -429,6 +429,27 @@ class TestLearned:
         assert figures.keys() == counts | every
         assert figures["baseline", "learned_fid"] == pytest.approx(0, abs=1e-3)
         assert figures["model", "learned_fid"] > 0.01 and figures["model", "learned_fd"] > 0
+
+    def test_each_result_is_held_against_its_own_prompt(self, pictures, publish, setup):
+        """A longer prompt beside a shorter one changes nothing for either."""
+        results = made_by("model", *pictures)
+        mixed = [replace(one, prompt="c" if k % 2 else one.prompt) for k, one in enumerate(results)]
+        short = [replace(one, prompt="c") for one in results]
+        given = {
+            name: dict(learned.score(["clip"], own, setup))["learned_clip"]
+            for name, own in (("long", results), ("short", short), ("mixed", mixed))
+        }
+        assert given["long"] != given["short"]
+        for k, value in enumerate(given["mixed"]):
+            assert value == pytest.approx(given["short" if k % 2 else "long"][k], rel=1e-5)
+
+    def test_pictures_of_several_sizes_are_measured_in_one_go(self, pictures, publish, setup):
+        results = made_by("model", *pictures)
+        for path in (results[1].original, results[1].file):
+            path.write_bytes(images.encode(images.load(path)[:96, :80]))
+        values = dict(learned.score(["lpips"], results, setup))["learned_lpips"]
+        alone = dict(learned.score(["lpips"], results[1:2], setup))["learned_lpips"]
+        assert len(values) == 6 and values[1] == pytest.approx(alone[0], rel=1e-4)
 
     def test_batches_change_no_figure(self, pictures, publish, setup):
         originals, results = pictures

@@ -6,6 +6,7 @@ without their factor of 2.5). Weights are safetensors, and no code comes with th
 
 from collections.abc import Iterable
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -17,25 +18,28 @@ NORMAL = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.275777
 
 
 def score(
-    originals: Iterable[np.ndarray], results: Iterable[np.ndarray], setup: networks.Setup
+    prompts: Iterable[str], results: Iterable[np.ndarray], setup: networks.Setup
 ) -> list[float]:
-    """The CLIP score of each uint8 H×W×3 result; the originals do not matter.
+    """The CLIP score of each uint8 H×W×3 result for its own prompt.
 
     Raises ValueError when the weights cannot be had.
     """
     network = networks.pretrained(CLIPModel, setup.clip, use_safetensors=True)
     network.eval().to(setup.place)
-    tokens = networks.pretrained(CLIPTokenizer, setup.clip)(
-        setup.prompt,
+    tokenize = partial(
+        networks.pretrained(CLIPTokenizer, setup.clip),
         return_tensors="pt",
+        padding=True,
         truncation=True,
         max_length=network.config.text_config.max_position_embeddings,
-    ).to(setup.place)
+    )
+    prompts = iter(prompts)
     resize = partial(networks.to_side, side=network.config.vision_config.image_size)
     values = []
     with torch.inference_mode():
         for pixels in networks.batches(results, setup.batch, NORMAL, resize):
+            tokens = tokenize(list(islice(prompts, len(pixels)))).to(setup.place)
             both = network(**tokens, pixel_values=pixels.to(setup.place))
-            cosines = both.image_embeds @ both.text_embeds[0]
+            cosines = (both.image_embeds * both.text_embeds).sum(dim=1)
             values += (100 * cosines.clamp(min=0)).tolist()
     return values

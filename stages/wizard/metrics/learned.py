@@ -21,24 +21,25 @@ from wizard.metrics.distances import discrimination, frechet, kernel
 from wizard.metrics.networks import Setup
 from wizard.names import MODEL
 
-# The file with score(originals, results, setup), or masks in place of originals.
+# The file with score(originals, results, setup); in place of originals, clip takes prompts and
+# rc_s masks.
 OF_A_RESULT = {
     "lpips": "perceptual",
     "identity": "identity",
     "clip": "clip",
     "rc_s": "coherence",
 }
-BY_MASK = ("rc_s",)
 # The file with features(pictures, setup).
 OF_ALL = {"fid": "inception", "kid": "inception", "ids": "inception", "fd": "dino", "kd": "dino"}
 
 
 @dataclass(frozen=True)
 class Result:
-    """One result on disk: which method's it is, its photograph, its mask, its file."""
+    """One result on disk: which method's it is, its photograph and what that shows, mask, file."""
 
     method: str
     original: Path
+    prompt: str
     mask: Path
     file: Path
 
@@ -54,10 +55,11 @@ def score(
     for name in names:
         if name in OF_A_RESULT:
             metric = import_module(f"wizard.metrics.{OF_A_RESULT[name]}")
-            if name in BY_MASK:
-                beside = map(images.load_mask, (one.mask for one in results))
-            else:
-                beside = map(images.load, (one.original for one in results))
+            beside: Iterator = (images.load(one.original) for one in results)
+            if name == "clip":
+                beside = (one.prompt for one in results)
+            elif name == "rc_s":
+                beside = (images.load_mask(one.mask) for one in results)
             values = metric.score(beside, _pictures([one.file for one in results], name), setup)
             yield f"learned_{name}", values
 

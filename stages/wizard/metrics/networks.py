@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 
 import numpy as np
 import torch
@@ -15,9 +15,8 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class Setup:
-    """What networks are told: the prompt, folder or Hub id of two of them, device, batch size."""
+    """What networks are told: folder or Hub id of two of them, device, batch size."""
 
-    prompt: str
     dino: str
     clip: str
     device: str
@@ -49,15 +48,16 @@ def batches(
     normal: tuple,
     resize: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Iterator[torch.Tensor]:
-    """float32 batches B×3×H×W of uint8 H×W×3 pictures, resized to one size and normalised.
+    """float32 batches B×3×H×W of uint8 H×W×3 pictures, resized and normalised.
 
-    ``normal`` is the mean and the deviation of each channel on the scale of 0 to 1.
+    A picture of another size than the one before begins a new batch. ``normal`` is the mean and
+    the deviation of each channel on the scale of 0 to 1.
     """
     mean, deviation = (torch.tensor(values)[:, None, None] for values in normal)
-    pictures = iter(pictures)
-    while group := list(islice(pictures, size)):
-        pixels = torch.from_numpy(np.stack([resize(one) for one in group]))
-        yield (pixels.permute(0, 3, 1, 2).float() / 255 - mean) / deviation
+    for _, alike in groupby(map(resize, pictures), key=np.shape):
+        while group := list(islice(alike, size)):
+            pixels = torch.from_numpy(np.stack(group))
+            yield (pixels.permute(0, 3, 1, 2).float() / 255 - mean) / deviation
 
 
 def to_side(picture: np.ndarray, side: int) -> np.ndarray:
