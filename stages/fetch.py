@@ -10,12 +10,9 @@ it was. Settings: the blocks ``fetch`` and ``runtime`` of params.yaml.
 """
 
 import hashlib
-import io
-import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-from PIL import Image
 
 from wizard import console, images, params, records, sources
 from wizard.runners import local
@@ -23,10 +20,11 @@ from wizard.sources import align
 
 DATA = Path("data")
 MIN_SIDE = 16
+DOWNLOADS = 8  # at once, ahead of the decoding: a network answers late, not slowly
 
-# A change of how pixels are made must not find the pixels of older code in the result cache.
+# A change of how pixels are made must not find the pixels that older code or libraries made.
 CODE = [records.file_sha256(module.__file__) for module in (images, align)]
-CODE.append(records.versions("numpy", "pillow", "opencv-python-headless"))
+CODE.append(records.versions("numpy", "pillow", "pillow-heif"))
 
 
 def main(params_path: Path) -> None:
@@ -42,7 +40,10 @@ def main(params_path: Path) -> None:
     cache = records.result_cache("fetch", runtime.cache_gb)
     folder = records.Folder(DATA / "images")
     work = partial(prepare, settings=fetch, cache=cache)
-    done = local.run(work, collection.photos, runtime.workers, processes=False)
+    photos = collection.photos
+    if collection.is_far:
+        photos = local.run(download, photos, DOWNLOADS, processes=False)
+    done = local.run(work, photos, runtime.workers, processes=False)
     rows = records.Rows()
     for row, png in console.progress(done, collection.total, "fetch"):
         if png is not None:
@@ -52,13 +53,27 @@ def main(params_path: Path) -> None:
         rows.append(row | {"source": collection.source})
     if not rows:
         raise ValueError(
-            f"fetch.source {fetch.source!r}: no image found from fetch.start {fetch.start} on"
+            f"fetch.source {collection.source!r}: no image found from fetch.start {fetch.start} on"
         )
     folder.sweep()
     records.write(DATA / "images.jsonl", rows)
     cache.trim()
     console.report_notes(rows)
     console.report_failures(rows, runtime.max_failures)
+
+
+def download(photo: sources.Photo) -> sources.Photo:
+    """The same photograph with its bytes, or the reason why there are none, at hand."""
+    try:
+        data = photo.read()
+    except (records.Unusable, OSError) as error:
+        return replace(photo, read=partial(fail, error))
+    return replace(photo, read=lambda: data)
+
+
+def fail(error: Exception) -> bytes:
+    """What reading a photograph comes to whose download failed."""
+    raise error
 
 
 def prepare(
@@ -76,18 +91,15 @@ def prepare(
     key = records.fingerprint(
         source=sha256, side=side, eyes=eyes, pixel_md5=photo.pixel_md5, code=CODE
     )
-    entry = cache.get(key)
-    if entry:
-        png = entry.data
+    if entry := cache.get(key):
+        png, facts = entry.data, entry.facts
     else:
         try:
-            png = develop(data, side, eyes, photo.pixel_md5, settings.max_pixels)
+            png, facts = develop(data, side, eyes, photo.pixel_md5, settings.max_pixels)
         except records.Unusable as error:
             return unusable(row, error), None
-        cache.put(key, png)
-    with Image.open(io.BytesIO(png)) as made:
-        row |= json.loads(made.text["about"])
-        row |= {"width": made.width, "height": made.height, "source_sha256": sha256}
+        cache.put(key, png, facts)
+    row |= facts | {"source_sha256": sha256}
     if eyes:
         row["crop"] = {"eyes": eyes, "corners": align.corners(eyes)}
     return row, png
@@ -105,8 +117,8 @@ def develop(
     eyes: align.Eyes | None,
     pixel_md5: str | None,
     max_pixels: int,
-) -> bytes:
-    """Decode, check, frame (unless ``side`` is None) and encode.
+) -> tuple[bytes, dict]:
+    """Decode, check, frame (unless ``side`` is None) and encode: a PNG, and its part of the row.
 
     Raises Unusable with the reason when the photograph cannot be used.
     """
@@ -117,18 +129,23 @@ def develop(
     if shortest < MIN_SIDE:
         width, height = photo.size
         raise records.Unusable(f"{width}×{height} pixels: smaller than {MIN_SIDE}×{MIN_SIDE}")
-    if pixel_md5 not in (None, hashlib.md5(pixels.tobytes()).hexdigest()):
+    if pixel_md5 and pixel_md5 != hashlib.md5(pixels.tobytes()).hexdigest():
         raise records.Unusable(
             f"decoded pixels differ from the official metadata (MD5 {pixel_md5} expected)"
         )
-    about = {"original_size": photo.size, "original_format": photo.format}
-    if photo.note:
-        about["note"] = photo.note
+    note = photo.note
     if side is not None:
         pixels = align.frame(pixels, eyes, side) if eyes else images.fit(pixels, side)
         if shortest < side:
-            about["note"] = f"enlarged {side / shortest:.1f} times to fetch.side"
-    return images.with_text(images.encode(pixels), {"about": json.dumps(about)})
+            note = f"enlarged {side / shortest:.1f} times to fetch.side"
+    height, width = pixels.shape[:2]
+    facts = {
+        "width": width,
+        "height": height,
+        "original_size": list(photo.size),
+        "original_format": photo.format,
+    }
+    return images.encode(pixels), facts | ({"note": note} if note else {})
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from wizard import images, names, opinions, params, records
-from wizard.console import progress, stage
+from wizard.console import progress, stage, without_secrets
 from wizard.report import histograms, pictures, review, scores
 
 DATA, METRICS = Path("data"), Path("metrics")
@@ -105,13 +105,20 @@ def main(params_path: Path) -> None:
         scores.columns(good),
         scores.headline(good),
         read_json("ranking")["all"]["metrics"],
-        everything.model_dump(include={"fetch", "mask", "inpaint", "evaluate", "plot"}),
+        shown_settings(everything),
         read_json("quality"),
         settings.seed,
     )
     folder = records.Folder(METRICS / "review")
     folder.publish("index.html", page)
     folder.sweep()
+
+
+def shown_settings(everything: params.Params) -> dict:
+    """The settings that led to the results, without the secrets that a URL may hold."""
+    settings = everything.model_dump(include={"fetch", "mask", "inpaint", "evaluate", "plot"})
+    settings["fetch"]["source"] = without_secrets(settings["fetch"]["source"])
+    return settings
 
 
 def draw_figures(

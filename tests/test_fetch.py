@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -236,6 +237,37 @@ def server(tmp_path):
 
 def test_http_folder(run, album, server):
     assert names(run(f"{server}/album/")) == ALBUM
+
+
+def test_downloads_run_ahead_of_the_decoding(run, tmp_path):
+    """One decoder, but at any time several requests are waiting for their answer."""
+    waiting, most, lock = 0, 0, threading.Lock()
+
+    class Slow(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802, the name is http.server's
+            nonlocal waiting, most
+            with lock:
+                waiting += 1
+                most = max(most, waiting)
+            time.sleep(0.1)
+            super().do_GET()
+            with lock:
+                waiting -= 1
+
+        def log_message(self, *_):
+            pass
+
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number:02d}.png").write_bytes(encoded(number))
+    handler = partial(Slow, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = f"http://127.0.0.1:{server.server_port}/photos/"
+        rows = run(source, runtime={"workers": 1})
+        server.shutdown()
+    assert len(names(rows)) == 12 and 4 <= most <= 8
 
 
 def test_http_tar(run, album, server):

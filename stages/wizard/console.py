@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 import time
@@ -64,9 +65,16 @@ def plain(line: str) -> str:
     """Text that cannot steer a terminal: what does not print (controls, bidi marks) as escapes.
 
     File names, keys and notes come from other people; an escape sequence in one could rewrite
-    what stands on the screen.
+    what stands on the screen. Secrets in URLs are left out.
     """
+    line = without_secrets(line)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+def without_secrets(text: str) -> str:
+    """A text whose URLs have lost user, password, query and fragment, where signatures stand."""
+    text = re.sub(r"(\w://)[^/\s?#'\"]*@", r"\1", text)
+    return re.sub(r"(\w://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", text)
 
 
 def say(line: str) -> None:

@@ -19,6 +19,7 @@ from typing import IO
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from wizard.console import without_secrets
 from wizard.images import SUFFIXES
 from wizard.records import Unusable
 from wizard.sources import archives, captions
@@ -33,7 +34,6 @@ from wizard.sources.photo import (
     is_image,
     printable,
     refused,
-    without_secrets,
 )
 
 ZIP = (".zip",)
@@ -76,7 +76,8 @@ def collect(request: Request) -> Collection:
     told = captions.collect(files, read)
     ids, chosen = file_ids(names), names[request.start : request.stop]
     photos = (_captioned(ids[name], name, name, read, told) for name in chosen)
-    return Collection(request.shown, len(chosen), photos, _notes(files, told))
+    is_far = not isinstance(system, LocalFileSystem)
+    return Collection(request.shown, len(chosen), photos, _notes(files, told), is_far)
 
 
 def _listing(source: str) -> tuple[FileSystem, dict[str, str]]:

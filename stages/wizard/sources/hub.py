@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from wizard.console import without_secrets
 from wizard.records import Unusable
 from wizard.sources.photo import (
     Collection,
@@ -28,7 +29,6 @@ from wizard.sources.photo import (
     bounded,
     printable,
     refused,
-    without_secrets,
 )
 
 

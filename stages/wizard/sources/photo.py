@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from wizard.console import without_secrets
 from wizard.images import SUFFIXES
 from wizard.records import Unusable
 
@@ -67,13 +68,15 @@ class Photo:
 class Collection:
     """Photographs in source order; ``total`` is None when only reading them all would tell.
 
-    ``notes`` are lines for the user about what was left out.
+    ``notes`` are lines for the user about what was left out; ``is_far`` tells that reading a
+    photograph waits for a network.
     """
 
     source: str
     total: int | None
     photos: Iterator[Photo]
     notes: tuple[str, ...] = ()
+    is_far: bool = False
 
 
 def is_hidden(name: str) -> bool:
@@ -127,12 +130,6 @@ class InTurn:
             self._given[path] = next((form for form in forms if form not in self._taken), forms[2])
             self._taken.add(self._given[path])
         return self._given[path]
-
-
-def without_secrets(text: str) -> str:
-    """A text whose URLs have lost user, password, query and fragment, where signatures stand."""
-    text = re.sub(r"(\w://)[^/\s?#'\"]*@", r"\1", text)
-    return re.sub(r"(\w://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", text)
 
 
 def printable(name: str) -> str:
