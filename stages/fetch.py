@@ -5,8 +5,8 @@
 Every photograph comes out upright and RGB: square and of ``fetch.side`` pixels, or, with
 ``fetch.fit: whole``, at its own size and shape, its colours converted to sRGB. One that cannot be
 used is a row with the reason in data/images.jsonl; the stage then ends with an error after all
-others are written, unless ``runtime.max_failures`` allows it. A run that was killed goes on where
-it was. Settings: the blocks ``fetch`` and ``runtime`` of params.yaml.
+others are written, unless ``runtime.max_failures`` allows it. A run that was killed resumes where
+it stopped. Settings: the blocks ``fetch`` and ``runtime`` of params.yaml.
 """
 
 import hashlib

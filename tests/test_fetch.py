@@ -244,7 +244,7 @@ def test_downloads_run_ahead_of_the_decoding(run, tmp_path):
     waiting, most, lock = 0, 0, threading.Lock()
 
     class Slow(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802, the name is http.server's
+        def do_GET(self):
             nonlocal waiting, most
             with lock:
                 waiting += 1
@@ -620,7 +620,15 @@ def test_second_run_decodes_nothing_and_gives_the_same_bytes(run, album, monkeyp
     assert len(decoded) == 1
 
 
-def test_killed_run_goes_on(run, album, monkeypatch):
+def test_a_damaged_cache_entry_is_made_again(run, album):
+    before = list(run(album))
+    for kept in Path(".work/fetch").rglob("*.png"):
+        kept.write_bytes(kept.read_bytes()[:100])
+    assert list(run(album)) == before
+    assert images.load(Path("data/images/a-png.png")).shape == (32, 32, 3)
+
+
+def test_killed_run_resumes(run, album, monkeypatch):
     prepare = fetch.prepare
 
     def killed(photo, **options):
