@@ -21,6 +21,7 @@ from wizard.models import checkpoints, families, filling
 DOCS = Path(__file__).parents[1] / "docs"
 SIDE = 32
 SEEDS = [11, 12, 13]
+PROMPTS = [("a face", "")] * 3
 
 
 @pytest.fixture(scope="session")
@@ -72,17 +73,17 @@ def distance(one, other) -> int:
 def test_a_family_fills_holes_from_what_is_around_them(checkpoint, portraits, holes, family):
     backend = load(checkpoint(family))
     filler = filling.Filler(backend, "mean", 3)
-    results = filler.fill(portraits, holes, SEEDS)
+    results = filler.fill(portraits, holes, SEEDS, PROMPTS)
     assert all(one.shape == (SIDE, SIDE, 3) and one.std() > 0 for one in results)
 
     noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     hidden = [np.where(h[..., None], noise, p) for p, h in zip(portraits, holes, strict=True)]
-    assert distance(results, filler.fill(hidden, holes, SEEDS)) == 0, "saw what it should fill"
+    assert distance(results, filler.fill(hidden, holes, SEEDS, PROMPTS)) == 0, "saw the hole"
 
-    alone = filling.Filler(backend, "mean", 1).fill(portraits, holes, SEEDS)
+    alone = filling.Filler(backend, "mean", 1).fill(portraits, holes, SEEDS, PROMPTS)
     assert distance(results, alone) <= 1, "the images of a batch are mixed up"
 
-    other = filler.fill(portraits, holes, [99, *SEEDS[1:]])
+    other = filler.fill(portraits, holes, [99, *SEEDS[1:]], PROMPTS)
     assert not np.array_equal(results[0], other[0]), "the seed does nothing"
     assert distance(results[1:], other[1:]) == 0, "a seed moves its neighbours"
 

@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from wizard import images, records
+from wizard.models import engine, filling
+from wizard.runners import local
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -244,3 +247,66 @@ def test_a_vanished_photograph_is_one_line(run):
         "inpaint.py:"
     )
     assert "astronaut.png" in answer.stderr and "Traceback" not in answer.stderr
+
+
+CONTENDERS = "{steps1: {num_inference_steps: 1}, biharmonic: {backend: biharmonic}}"
+
+
+def test_a_contender_costs_only_itself_and_equals_its_own_single_run(filled, tmp_path):
+    folder, alone = tmp_path / "ranked", tmp_path / "alone"
+    shutil.copytree(filled, folder)
+    configure(folder, contenders=CONTENDERS)
+    stage(folder, "inpaint")
+    methods = ("model", "baseline", "steps1", "biharmonic")
+    assert [speed(folder, one)["filled"] for one in methods] == [0, 0, 6, 6]
+
+    shutil.copytree(filled, alone, ignore=shutil.ignore_patterns(".work"))
+    configure(alone, num_inference_steps="1", baseline="biharmonic")
+    stage(alone, "inpaint")
+    for contender, run in (("steps1", "model"), ("biharmonic", "baseline")):
+        for path in sorted((folder / "data" / "inpainted" / contender).iterdir()):
+            other = alone / "data" / "inpainted" / run / path.name
+            assert np.array_equal(images.load(path), images.load(other))
+
+
+def test_a_contender_that_cannot_be_had_is_named_before_anything_is_filled(run):
+    configure(run, contenders="{sd2: {model: nobody/nothing}}")
+    answer = stage(run, "inpaint", check=False, HF_HUB_OFFLINE="1")
+    assert answer.returncode == 2 and answer.stderr.count("\n") == 1
+    assert "inpaint.contenders.sd2: inpaint.model = nobody/nothing" in answer.stderr
+    assert not (run / "data" / "inpainted").exists()
+
+
+def test_a_photographs_own_prompt_makes_anew_its_own_results_alone(filled, tmp_path):
+    folder = tmp_path / "captioned"
+    shutil.copytree(filled, folder)
+    rows = list(records.read(folder / "data" / "images.jsonl"))
+    rows[0]["prompt"] = "an astronaut"
+    records.write(folder / "data" / "images.jsonl", rows)
+    stage(folder, "inpaint")
+    assert speed(folder)["filled"] == 3 and speed(folder, "baseline")["filled"] == 0
+    before, after = digests(filled), digests(folder)
+    changed = {name for name in before if before[name] != after[name] and "/model/" in name}
+    assert {Path(name).name.split("_mask")[0] for name in changed} == {rows[0]["id"]}
+
+
+def test_masks_of_a_photograph_that_is_gone_are_one_line(run):
+    rows = list(records.read(run / "data" / "images.jsonl"))
+    records.write(run / "data" / "images.jsonl", rows[1:])
+    answer = stage(run, "inpaint", check=False)
+    assert answer.returncode == 2 and answer.stderr.count("\n") == 1
+    assert f"is a hole of {rows[0]['id']}" in answer.stderr and "run mask again" in answer.stderr
+
+
+def test_a_result_whose_file_differs_outside_the_hole_is_never_written(run, monkeypatch):
+    """Whatever the pixels go through on the way into the file, the file itself is looked at."""
+    work = engine.Engine(run / "data", records.ResultCache(run / ".work", "inpaint", 10**9), map, 0)
+    (hole,) = records.read(run / "data" / "masks.jsonl")[:1]
+    plan = engine.Run("model", {}, batch_size=1)
+    jobs = list(work.plan(plan, [hole | {"photograph": f"images/{hole['image']}.png"}]))
+    worker = local.Worker(partial(filling.load, "telea", "mean", 1))
+    encode = images.encode
+    monkeypatch.setattr(images, "encode", lambda array: encode(array // 2 * 2))
+    with pytest.raises(AssertionError, match="a pixel outside the hole changed"):
+        list(work.run(plan, worker, jobs, engine.Speed()))
+    assert not list((run / "data" / "inpainted").rglob("*.png"))

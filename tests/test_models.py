@@ -13,6 +13,7 @@ from PIL import Image
 
 from wizard import models
 from wizard.console import BadSetting
+from wizard.images import composite
 from wizard.models import classical, filling
 from wizard.records import Unusable
 
@@ -67,7 +68,7 @@ PROMPTS = [("a portrait photograph of a face", "")] * 3
 
 def results(filler, portraits, holes, seeds=SEEDS) -> list[np.ndarray]:
     painted = filler.fill(portraits, holes, seeds, PROMPTS[: len(seeds)])
-    return [filling.paste(*one) for one in zip(portraits, painted, holes, strict=True)]
+    return [composite(*one) for one in zip(portraits, painted, holes, strict=True)]
 
 
 @pytest.mark.parametrize("name", [*CLASSICAL, "diffusers"])

@@ -41,6 +41,25 @@ BAD = [
     ("seed: 42", "seed: 42\n  seed: 43", "key 'seed' given twice"),
     ("seed: 42", "seed: !!python/object/apply:os.getcwd []", "not valid YAML"),
     ("prompt: a portrait", "prompt: [a portrait", "not valid YAML"),
+    (
+        "mean: {backend: mean}",
+        "mean: {backed: mean}",
+        "inpaint.contenders.mean.backed: not a setting in which a method may differ; allowed: back",
+    ),
+    (
+        "mean: {backend: mean}",
+        "mean: {guidance_scale: 99}",
+        "inpaint.contenders.mean.guidance_scale = 99: allowed: a number ≥ 0, ≤ 50",
+    ),
+    (
+        "mean: {backend: mean}",
+        "few: {strength: 0.1, num_inference_steps: 5}",
+        "inpaint.contenders.few.num_inference_steps = 5: times strength 0.1 leaves no denoising",
+    ),
+    ("mean: {backend: mean}", "raw: {backend: mean}", "inpaint.contenders.raw: a name is of 1"),
+    ("mean: {backend: mean}", "../x: {backend: mean}", "inpaint.contenders.../x: a name is of 1"),
+    ("mean: {backend: mean}", "size: {backend: mean}", "inpaint.contenders.size: a name is of 1"),
+    ("mean: {backend: mean}", "mean: 3", "inpaint.contenders = 3: allowed: a mapping from names"),
 ]
 
 

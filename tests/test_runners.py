@@ -6,9 +6,11 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from wizard import devices
 from wizard.runners import local
 
 
@@ -19,6 +21,16 @@ def slow_first(item: int) -> int:
 
 def pid(_) -> int:
     return os.getpid()
+
+
+def threads_wanted(_) -> str:
+    return os.environ["OMP_NUM_THREADS"]
+
+
+class Sleeper:
+    def sleep(self, seconds: float) -> str:
+        time.sleep(seconds)
+        return "slept"
 
 
 @pytest.mark.parametrize("processes", [True, False])
@@ -70,6 +82,36 @@ if __name__ == "__main__":
         print(worker, flush=True)
         time.sleep(0.01)
 """
+
+
+def test_one_thread_per_worker_process_and_the_parents_environment_as_it_was(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert set(local.run(threads_wanted, range(4), 2)) == {"1"}
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_a_system_that_counts_cores_and_memory_otherwise(monkeypatch):
+    """macOS knows no affinity and no /proc, and counts the peak of memory in bytes."""
+    here = devices.peak_memory()
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert local.cores("auto") == os.cpu_count()
+
+    def absent(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", absent)
+    monkeypatch.setattr(Path, "write_text", absent)
+    assert devices.peak_memory() > here / 2  # in KiB here, turned into bytes
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert devices.peak_memory() * 1024 > here / 2
+    devices.forget_peak_memory()
+
+
+def test_what_a_call_cost_is_told_with_its_answer():
+    worker = local.Worker(lambda: Sleeper())
+    (answer, cost), nothing = worker.map("sleep", [(0.05,), None])
+    assert answer == "slept" and nothing is None
+    assert 0.05 <= cost["seconds"] < 1 and cost["peak_memory_mb"] > 10 and cost["machine"]
 
 
 def test_workers_die_when_their_parent_is_killed(tmp_path):

@@ -29,7 +29,7 @@ from PIL import Image
 from skimage.data import astronaut
 from torch.utils.flop_counter import FlopCounterMode
 
-from wizard import devices, models
+from wizard import devices, images, models
 from wizard.models import filling
 
 # Side, steps, strength (XL's checkpoints do not start from pure noise) and batch sizes.
@@ -107,10 +107,9 @@ class Case:
             **self.call,
         )
         filler = filling.Filler(backend, "telea", batch)
-        images, masks = [self.portrait] * batch, [self.mask] * batch
+        rows = [self.portrait] * batch, [self.mask] * batch, range(batch), [(PROMPT, "")] * batch
         return lambda: [
-            filling.paste(self.portrait, one, self.mask)
-            for one in filler.fill(images, masks, range(batch))
+            images.composite(self.portrait, one, self.mask) for one in filler.fill(*rows)
         ]
 
     def loop(self, compile: bool) -> Callable[[], object]:
