@@ -456,10 +456,15 @@ def test_foreign_script_cannot_run_even_when_put_into_the_page(browser, address)
         visiting.wrongs.clear()
 
 
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory):
+    """The page of a run with two samples of each hole."""
+    return draw_page(small_project.build(tmp_path_factory.mktemp("sampled"), samples=2))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser, tmp_path, scheme):
-    small_project.build(tmp_path, samples=2)
-    with visit(browser, draw_page(tmp_path), color_scheme=scheme, bypass_csp=True) as page:
+def test_axe_finds_nothing(browser, sampled, scheme):
+    with visit(browser, sampled, color_scheme=scheme, bypass_csp=True) as page:
         for view in ("results", "rate", "run"):
             page.click(f"nav button[data-view={view}]")
             assert violations(page) == [], view
