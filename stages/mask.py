@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from wizard import images, masks, params, records
-from wizard.console import progress, report_failures, stage
+from wizard.console import progress, report_failures, report_notes, stage
 from wizard.masks import files
 from wizard.report import sheets
 from wizard.runners import local
@@ -41,6 +41,7 @@ def main(params_path: Path) -> None:
             rows.append(row)
     folder.sweep()
     records.write(DATA / "masks.jsonl", rows)
+    report_notes(rows)
     report_failures(rows, runtime.max_failures)
     preview(photographs, records.usable(rows))
 
@@ -84,6 +85,7 @@ def draw(
                 width,
                 ratio,
                 settings.variant,
+                image=pixels,
                 aligned="crop" in photo or "ffhq" in photo["source"].lower(),
             )
         elif settings.pairing == "shuffle":
@@ -98,6 +100,9 @@ def draw(
             mask = files.load(path, height, width, settings.hole, original)
     except records.Unusable as error:
         return row | {"status": records.FAILED, "error": str(error)}, None
+    if not mask.any():
+        note = f"{settings.shape}: found none, so this photograph stays as it is"
+        return row | {"status": records.NO_HOLE, "note": note}, None
     facts = {"file": f"masks/{name}.png", "hole_fraction": round(float(mask.mean()), 6)}
     return row | facts | {"status": records.OK}, mask
 

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scipy.ndimage import label
+from scipy.ndimage import binary_dilation, label
+from skimage import data
 
 from wizard import images, masks, records
 from wizard.console import BadSetting
@@ -52,6 +53,8 @@ def test_free_forms_stop_at_the_ratio(shape, ratio, seed, size):
 @settings(max_examples=25, deadline=None)
 @given(height=SIDES, width=SIDES, ratio=st.floats(0.05, 0.9), seed=SEEDS)
 def test_same_seed_same_mask_and_never_empty_or_full(shape, height, width, ratio, seed):
+    if shape == "detect_scratches":
+        pytest.skip("its holes are the photograph's")
     if shape == "parts":
         width = height
     mask = drawn(shape, seed, height, width, ratio, aligned=True)
@@ -421,3 +424,62 @@ def test_a_name_that_no_shape_has_is_refused_before_anything_is_deleted(tmp_path
     for stage in ("check", "mask"):
         code, said = run_stage(tmp_path, stage, shape="circle")
         assert code == 2 and said.count("\n") == 1 and "mask.shape = 'circle': allowed:" in said
+
+
+def scratched(photograph, tone=(242, 240, 235), ratio=0.05, seed=0):
+    """A photograph with damage drawn over it, and where."""
+    mask = drawn("scratches", seed, *photograph.shape[:2], ratio)
+    noise = np.random.default_rng(seed).normal(0, 4, photograph.shape)
+    damage = np.where(mask[..., None], tone + noise, photograph)
+    return damage.clip(0, 255).astype(np.uint8), mask
+
+
+def detected(photograph):
+    height, width = photograph.shape[:2]
+    return drawn("detect_scratches", 0, height, width, None, image=photograph)
+
+
+def shipped(name):
+    photograph = getattr(data, name)()
+    if photograph.ndim == 2:
+        photograph = np.repeat(photograph[..., None], 3, axis=2)
+    return photograph
+
+
+@pytest.mark.parametrize("name", ["cat", "moon", "rocket"])
+def test_scratches_are_found(name):
+    damaged, mask = scratched(shipped(name))
+    found = detected(damaged)
+    near = binary_dilation(mask, iterations=1)
+    assert (found & mask).sum() / mask.sum() > 0.8
+    assert (found & near).sum() / found.sum() > 0.85
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["astronaut", "camera", "cat", "coffee", "coins", "moon", "rocket", "gravel", "grass", "brick"],
+)
+def test_a_clean_photograph_gets_no_hole(name):
+    assert not detected(shipped(name)).any()
+
+
+def test_a_photograph_without_a_hole_passes_through_the_pipeline(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/ratings.csv").write_text("rater,id,run,criterion,value,note\n")
+    clean = shipped("cat")[:300, :300]
+    Image.fromarray(clean).save(tmp_path / "photos" / "clean.png")
+    Image.fromarray(scratched(clean)[0]).save(tmp_path / "photos" / "damaged.png")
+    changed = {"source": "photos", "fit": "whole", "shape": "detect_scratches", "backend": "telea"}
+    said = {}
+    for stage in ("fetch", "mask", "inpaint", "evaluate"):
+        code, said[stage] = run_stage(tmp_path, stage, **changed)
+        assert code == 0, said[stage]
+    assert [row["status"] for row in hole_rows(tmp_path)] == ["no hole", "ok"]
+    assert "found none, so this photograph stays as it is" in said["mask"]
+    scores = (tmp_path / "metrics/scores.csv").read_text()
+    assert "damaged" in scores and "clean" not in scores
+    (tmp_path / "photos" / "damaged.png").unlink()
+    assert run_stage(tmp_path, "fetch", **changed)[0] == 0
+    code, told = run_stage(tmp_path, "mask", **changed)
+    assert code == 1 and "no hole in any photograph" in told and "Traceback" not in told

@@ -26,6 +26,7 @@ SHAPES = {
     "half": "wizard.masks.half",
     "border": "wizard.masks.border",
     "parts": "wizard.masks.parts",
+    "detect_scratches": "wizard.masks.detect_scratches",
     "comodgan": "wizard.masks.comodgan",
     "mat": "wizard.masks.mat",
     "repaint": "wizard.masks.repaint",
@@ -62,12 +63,13 @@ def draw(
     variant: str | None = None,
     **options,
 ) -> np.ndarray:
-    """A hole of the given shape: bool height×width, True = hole, never empty and never full.
+    """A hole of the given shape: bool height×width, True = hole, never full, and empty only where a
+    shape looks for something that the image does not have.
 
     `ratio` is the hole's share of the image area, 0 < ratio < 1, or None for a shape with a law
     of its own; `variant` is one of the shape's VARIANTS or None, the first of them. Of `options`
-    there is `aligned`: whether the image is framed like FFHQ. The same state of `rng` gives the
-    same mask. Raises Unusable for an image of fewer than two pixels a
+    there are `image`, uint8 height×width×3, and `aligned`: whether it is framed like FFHQ. The same
+    state of `rng` gives the same mask. Raises Unusable for an image of fewer than two pixels a
     side, and whatever a shape says is no photograph for it.
     """
     if min(height, width) < 2:
