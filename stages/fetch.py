@@ -23,8 +23,10 @@ MIN_SIDE = 16
 DOWNLOADS = 8  # at once, ahead of the decoding: a network answers late, not slowly
 
 # A change of how pixels are made must not find the pixels that older code or libraries made.
-CODE = [records.file_sha256(module.__file__) for module in (images, align)]
-CODE.append(records.versions("numpy", "pillow", "pillow-heif"))
+CODE = {
+    "files": [records.file_sha256(module.__file__) for module in (images, align)],
+    "libraries": records.versions("numpy", "pillow", "pillow-heif"),
+}
 
 
 def main(params_path: Path) -> None:

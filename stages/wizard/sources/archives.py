@@ -11,7 +11,7 @@ import lzma
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import IO
 
@@ -19,10 +19,10 @@ CHUNK = 2**20
 # A photograph hardly compresses. What unpacks to more than this costs minutes and holds none.
 MAX_GROWTH = 100
 GROWTH_FREE = 64 * 2**20
-COMPRESSIONS = {
-    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
+COMPRESSIONS: dict[bytes, Callable] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
 }
 
 
@@ -60,7 +60,7 @@ def tar(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
     unpacked = _Unpacked(file)
     with tarfile.TarFile(fileobj=unpacked) as archive:
         while (entry := archive.next()) is not None:
-            archive.members.clear()  # or it would keep all of them
+            archive.members.clear()  # type: ignore[attr-defined]  # or it would keep them all
             if not entry.isdir():
                 yield entry, archive.extractfile(entry) if entry.isfile() else None
     # tarfile takes a damaged header for the end.
@@ -87,26 +87,27 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-class _Unpacked:
+class _Unpacked(io.RawIOBase):
     """The decompressed bytes of a file, to be read forward only."""
 
     def __init__(self, file: IO[bytes]):
         self._raw = _Raw(file)
         packed = io.BufferedReader(self._raw, CHUNK)
         start = packed.peek(6)
-        kinds = [make for magic, make in COMPRESSIONS.items() if start.startswith(magic)]
-        self._file = kinds[0](packed) if kinds else packed
+        openers = [one for magic, one in COMPRESSIONS.items() if start.startswith(magic)]
+        self._file = openers[0](packed) if openers else packed
         self._position = 0
         self.last = b""  # what the last read gave
 
     def tell(self) -> int:
         return self._position
 
-    def seek(self, place: int) -> None:
+    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
         while self._position < place and self.read(min(CHUNK, place - self._position)):
             pass
+        return self._position
 
-    def read(self, count: int) -> bytes:
+    def read(self, count: int = -1) -> bytes:
         self.last = self._file.read(count)
         self._position += len(self.last)
         if self._position > GROWTH_FREE and self._position > MAX_GROWTH * self._raw.count:

@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from typing import IO
 
 import fsspec
+from fsspec import AbstractFileSystem as FileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from wizard.console import without_secrets
@@ -40,8 +41,6 @@ ZIP = (".zip",)
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 WEB = ("http://", "https://")
 SILENCE_S = 30  # after which a web server is given up
-
-FileSystem = fsspec.AbstractFileSystem
 
 
 def collect(request: Request) -> Collection:

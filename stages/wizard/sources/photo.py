@@ -119,7 +119,7 @@ def _slug(text: str) -> str:
 class InTurn:
     """Ids of files that come one by one: the first keeps the plain name, later ones give way."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._given: dict[str, str] = {}
         self._taken: set[str] = set()
 
