@@ -380,7 +380,7 @@ def _hole_axis(axis, bins: dict[str, dict]) -> None:
 def _with_intervals(
     axis, bins: dict[str, dict], column: str, shift: float, method: str, labels: Labels
 ) -> None:
-    """A point a bin that has the column, with a bar from low to high where both are known."""
+    """One point per bin that has the column, with a bar from low to high where both are known."""
     found = {
         place + shift: values[column]
         for place, values in enumerate(bins.values())
@@ -442,7 +442,7 @@ def ratings(opinions: Sequence[dict], rows: Sequence[dict], labels: Labels) -> F
     for (criterion, rated), line in zip(given.items(), axes, strict=True):
         for name, axis in zip(panels, line, strict=True):
             points = {
-                thing: (scored[thing][name], np.mean(list(values.values())))
+                thing: (scored[thing][name], float(np.mean(list(values.values()))))
                 for thing, values in sorted(rated.items())
                 if scored[thing].get(name) is not None
             }

@@ -154,9 +154,13 @@ def embed(
         if sum(len(one) for own in encoded.values() for one in own if one) <= budget:
             break
     return {
-        name: [one and "data:image/webp;base64," + base64.b64encode(one).decode() for one in own]
+        name: [None if one is None else _address(one) for one in own]
         for name, own in encoded.items()
     }
+
+
+def _address(webp: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(webp).decode()
 
 
 def _webp(view: np.ndarray | None, side: int, quality: int) -> bytes | None:

@@ -27,7 +27,7 @@ def parse(lines: Iterable[str], where: str) -> list[dict]:
 
 
 def _typed(row: dict[str, str], where: str) -> dict:
-    typed = {}
+    typed: dict = {}
     for column, cell in row.items():
         try:
             if column in ("mask", "sample"):

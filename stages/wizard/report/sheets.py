@@ -44,7 +44,7 @@ def mask_sheet(
     return np.asarray(sheet)
 
 
-def _shorten(caption: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+def _shorten(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
     """The caption, with an ellipsis for its middle where it is wider than ``width`` pixels."""
     short, keep = caption, len(caption)
     while font.getlength(short) > width and keep > 2:

@@ -58,7 +58,7 @@ function stepZoom(step) {
   enlarge();
 }
 
-/** A line a metric, a column a method; every value with the decimals of its metric. */
+/** One line per metric, one column per method; every value with the decimals of its metric. */
 function scoreTable(result, sample) {
   const methods = [...METHODS.keys()].filter((method) => result.scores[method]?.length);
   const own = data.metrics.filter((metric) => metric.name !== "hole_fraction");
