@@ -75,7 +75,8 @@ def main(params_path: Path) -> None:
     lost = sum(row["status"] != records.OK for row in photographs)
     draws = {"resamples": settings.bootstrap, "seed": records.seed(settings.seed, "evaluate", "")}
     called = names.called(everything.inpaint.model_dump())
-    publish_all = partial(publish, rows, good, lost + len(failed), settings, draws, called)
+    costs = records.read_costs(METRICS / "speed.json", everything.inpaint.method_settings())
+    publish_all = partial(publish, rows, good, lost + len(failed), settings, draws, costs, called)
     quality, ranked = publish_all({})
     write_json("ratings", ratings.summarise(answers, good, **draws))
     if settings.learned and good:
@@ -233,6 +234,7 @@ def publish(
     failed: int,
     settings: params.Evaluate,
     draws: dict[str, int],
+    costs: dict[str, dict],
     called: dict[str, str],
     figures: dict[tuple[str, str], float],
 ) -> tuple[dict, dict]:
@@ -249,18 +251,10 @@ def publish(
     write_json("by_hole", summary.by_hole(good, settings.hole_bins, **draws))
     ranked = ranking.rank(good, figures, settings.hole_bins, **draws)
     write_json("ranking", ranked)
-    speed = read_speed()
-    records.write_atomic(METRICS / "ranking.csv", tables.to_csv(ranked, speed))
-    text = tables.to_markdown(ranked, speed, called)
+    records.write_atomic(METRICS / "ranking.csv", tables.to_csv(ranked, costs))
+    text = tables.to_markdown(ranked, costs, called)
     records.write_atomic(METRICS / "ranking.md", text.encode())
     return quality, ranked
-
-
-def read_speed() -> dict[str, dict]:
-    """What each method cost, as the inpaint stage measured it; times are in no tracked file."""
-    path = METRICS / "speed.json"
-    speed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return {method: cost for method, cost in speed.items() if isinstance(cost, dict)}
 
 
 def measure_learned(

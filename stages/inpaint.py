@@ -4,7 +4,8 @@
 
 Reads data/images.jsonl, data/masks.jsonl and their files; writes
 data/inpainted/<run>/<image id>_mask<k>.png for each run, the manifest data/inpainted.jsonl (one
-row per result) and metrics/speed.json (what each method cost). The runs:
+row per result) and metrics/speed.json (what each method cost; since no two runs cost the same,
+neither git nor DVC keeps it). The runs:
 
     model      the results: what the model made of the hole, the original, exactly, elsewhere
     baseline   a classical method, treated like the model: what a model has to beat
@@ -155,7 +156,8 @@ def plan_runs(
 def describe(method: params.Method, identity: dict) -> dict:
     """What speed.json tells of a method besides its figures."""
     model = method.model if method.backend == "diffusers" else method.backend
-    return {"device": identity.get("device", "cpu"), "model": model}
+    settings = records.fingerprint(**method.model_dump(mode="json"))
+    return {"device": identity.get("device", "cpu"), "model": model, "settings": settings}
 
 
 @contextmanager

@@ -90,6 +90,8 @@ def main(params_path: Path) -> None:
     called = names.called(everything.inpaint.model_dump())
     labels = {name: called.get(name, names.label(name)) for name in scores.methods(rows)}
     draw_figures(good, shown, album, labels, settings.dpi)
+    costs = records.read_costs(METRICS / "speed.json", everything.inpaint.method_settings())
+    draw_cost(read_json("ranking")["all"], costs, labels, settings.dpi)
 
     folder = records.Folder(METRICS / "histograms")
     own = [row for row in good if row["method"] == names.MODEL]
@@ -150,18 +152,14 @@ def draw_figures(
             folder.publish(f"{name}.png", figures.encode(figure, "png", dpi))
             folder.publish(f"{name}.pdf", figures.encode(figure, "pdf", dpi))
     folder.sweep()
-    draw_cost(ranked, labels, dpi)
 
 
-def draw_cost(ranked: dict, labels: dict[str, str], dpi: int) -> None:
+def draw_cost(ranked: dict, costs: dict[str, dict], labels: dict[str, str], dpi: int) -> None:
     """Quality against the seconds that the last run measured; these differ from run to run, so
     that the figure is in no file that git or DVC keeps.
     """
     from wizard.report import figures
 
-    path = METRICS / "speed.json"
-    speed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    costs = {method: cost for method, cost in speed.items() if isinstance(cost, dict)}
     seconds = {method: cost.get("seconds_per_image") for method, cost in costs.items()}
     figure = figures.cost(ranked, seconds, labels)
     for kind in ("png", "pdf"):

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 import plot
-from wizard import names, records
+from wizard import names, params, records
 from wizard.metrics import summary
 from wizard.metrics.learned import OF_A_RESULT as LEARNED
 from wizard.report import histograms, pictures, review, scores, sheets
@@ -490,9 +490,17 @@ def test_reduced_pictures_keep_their_shape_and_small_ones_their_bytes():
 def test_the_cost_of_methods_is_drawn_from_what_the_last_run_measured(tmp_path, monkeypatch):
     small_project.build(tmp_path)
     monkeypatch.chdir(tmp_path)
+    settings = params.load(tmp_path / "params.yaml").inpaint.method_settings()
+    model, baseline = (
+        {"settings": records.fingerprint(**settings[name])} for name in ("model", "baseline")
+    )
+    measured = {"model": model | {"seconds_per_image": 2.0}}
+    measured |= {"baseline": baseline | {"seconds_per_image": 0.1}}
+    other = {"model": measured["model"] | {"settings": "others"}}
     for speed, drawn in (
-        ({"model": {"seconds_per_image": 2.0}, "baseline": {"seconds_per_image": 0.1}}, True),
-        ({"model": {"filled": 0}}, False),
+        (measured, True),
+        ({"model": model | {"filled": 0}}, False),
+        (measured | other, False),
     ):
         (tmp_path / "metrics/speed.json").write_text(json.dumps(speed))
         plot.draw_cost(plot.read_json("ranking")["all"], LABELS, dpi=50)

@@ -154,6 +154,10 @@ class Inpaint(Method):
         changes = {MODEL: {}, BASELINE: {"backend": self.baseline}} | self.contenders
         return {name: self._with(own) for name, own in changes.items()}
 
+    def method_settings(self) -> dict[str, dict]:
+        """The settings of every method as plain values, by its name."""
+        return {name: one.model_dump(mode="json") for name, one in self.methods().items()}
+
     def _with(self, changes: dict[str, Any]) -> Method:
         return Method.model_validate(self.model_dump(include=set(Method.model_fields)) | changes)
 

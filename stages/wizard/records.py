@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -93,6 +93,18 @@ def seed(base: int, stage: str, name: str) -> int:
     """A 63-bit seed that depends on these three alone, so that no item's draw moves another's."""
     digest = hashlib.sha256(json.dumps([base, stage, name]).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def read_costs(path: Path | str, settings: Mapping[str, dict]) -> dict[str, dict]:
+    """What each method cost according to speed.json, by name; ``settings`` are those of each.
+
+    DVC may bring back results of other settings without running the stage: a cost that was
+    measured with other settings is left out. Empty when there is no such file.
+    """
+    path = Path(path)
+    costs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    keys = {method: fingerprint(**own) for method, own in settings.items()}
+    return {name: cost for name, cost in costs.items() if cost.get("settings") == keys.get(name)}
 
 
 def fingerprint(**parts) -> str:
