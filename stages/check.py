@@ -8,7 +8,7 @@ others whenever a setting or a file under data/own/ changed, so that a mistake c
 
 from pathlib import Path
 
-from wizard import masks, params, records
+from wizard import masks, models, params, records
 from wizard.console import BadSetting, stage
 
 OWN = Path("data/own")
@@ -17,6 +17,7 @@ OWN = Path("data/own")
 def main(params_path: Path) -> None:
     settings = params.load(params_path)
     expect_files("fetch.source", settings.fetch.source)
+    models.check({name: one.backend for name, one in settings.inpaint.methods().items()})
     masks.check(settings.mask.shape, settings.mask.variant, settings.mask.ratio)
     if settings.mask.shape == "files":
         expect_files("mask.folder", settings.mask.folder)

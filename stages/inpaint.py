@@ -38,8 +38,9 @@ CALL = {"num_inference_steps", "guidance_scale", "strength"}
 def main(params_path: Path) -> None:
     settings = params.load(params_path)
     inpaint, runtime = settings.inpaint, settings.runtime
-    holes = read_holes()
     methods = inpaint.methods()
+    models.check({name: method.backend for name, method in methods.items()})
+    holes = read_holes()
     for name, method in methods.items():
         with told_of(name):  # before anything is filled
             locate(method)

@@ -103,7 +103,7 @@ def draw(
     if not mask.any():
         note = f"{settings.shape}: found none, so this photograph stays as it is"
         return row | {"status": records.NO_HOLE, "note": note}, None
-    facts = {"file": f"masks/{name}.png", "hole_fraction": round(float(mask.mean()), 6)}
+    facts = {"file": f"masks/{name}.png", "hole_fraction": float(f"{mask.mean():.6g}")}
     return row | facts | {"status": records.OK}, mask
 
 

@@ -359,3 +359,30 @@ def test_a_device_that_is_not_there_is_named():
 def test_the_code_of_one_backend_does_not_touch_the_fingerprint_of_another():
     assert models.source_sha256("telea") == models.source_sha256("mean")
     assert models.source_sha256("telea") != models.source_sha256("diffusers")
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("model", "inpaint.backend = 'magic': allowed: diffusers, telea,"),
+        ("baseline", "inpaint.baseline = 'magic': allowed: telea,"),
+        ("mine", "inpaint.contenders.mine.backend = 'magic': allowed: diffusers,"),
+    ],
+)
+def test_an_unknown_backend_is_told_by_its_setting(method, told):
+    with pytest.raises(BadSetting, match=told):
+        models.check({"model": "telea", method: "magic"})
+    models.check({"model": "diffusers", "baseline": "telea", "mine": "diffusers"})
+
+
+def test_what_is_under_the_hole_does_not_make_a_black_result_a_failure():
+    """A black photograph: black is right, whether something bright or more black is hidden."""
+    dark = np.zeros((64, 64, 3), np.uint8)
+    hole = np.zeros((64, 64), bool)
+    hole[20:40, 20:40] = True
+    bright = np.where(hole[..., None], np.uint8(255), dark)
+    found = [
+        filling.Filler(Broken(), "mean", 1).fill([one], [hole], [1], [("", "")])[0]
+        for one in (dark, bright)
+    ]
+    assert np.array_equal(*found) and not found[0].any()

@@ -18,7 +18,8 @@ UNKNOWN = ("extra_forbidden", "invalid_key")  # what pydantic calls a key that n
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Classical = Literal["telea", "navier-stokes", "biharmonic", "mean"]
+# Which names there are is known to the room that has their table.
+Name = Annotated[str, Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0)]
 Steps = Annotated[int, Field(ge=1)]
 Batch = Annotated[int, Field(ge=1, le=4096)]
@@ -47,7 +48,7 @@ class Fetch(Block):
 
 
 class Mask(Block):
-    shape: Annotated[str, Field(min_length=1)]
+    shape: Name
     ratio: Fraction | Annotated[list[Fraction], Field(min_length=2, max_length=2)] | None
     variant: str | None
     per_image: Annotated[int, Field(ge=1, le=999)] | Literal["auto"]
@@ -71,7 +72,7 @@ class Lora(Block):
 class Method(Block):
     """What makes a method: the settings in which contenders may differ from their block."""
 
-    backend: Literal["diffusers", "telea", "navier-stokes", "biharmonic", "mean"]
+    backend: Name
     model: Annotated[str, Field(min_length=1)]
     revision: str | None
     variant: str | None
@@ -112,7 +113,7 @@ class Method(Block):
 
 
 class Inpaint(Method):
-    baseline: Classical
+    baseline: Name
     contenders: dict[str, dict[str, Any]]
     samples_per_mask: Annotated[int, Field(ge=1, le=100)]
     keep_raw: bool

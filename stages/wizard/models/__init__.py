@@ -20,6 +20,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from wizard.console import BadSetting
+from wizard.names import BASELINE, MODEL
 from wizard.records import versions
 
 # Threads that wait for each other by spinning slow a run down several times as soon as anything
@@ -33,6 +35,20 @@ BACKENDS = {
     "biharmonic": "wizard.models.classical",
     "mean": "wizard.models.classical",
 }
+
+
+def check(backends: dict[str, str]) -> None:
+    """Whether every method's backend exists, asked before any work; a baseline is classical.
+
+    Raises BadSetting, which names the setting and what is allowed.
+    """
+    for method, name in backends.items():
+        allowed = [one for one in BACKENDS if method != BASELINE or one != "diffusers"]
+        if name not in allowed:
+            key = {MODEL: "backend", BASELINE: "baseline"}.get(
+                method, f"contenders.{method}.backend"
+            )
+            raise BadSetting(f"inpaint.{key} = {name!r}: allowed: {', '.join(allowed)}")
 
 
 def load(name: str, **settings):
