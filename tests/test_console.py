@@ -29,6 +29,8 @@ def main(params):
     if what == "hostile":
         console.say("failed: a\x1b[2J\u202e\x9b1m\ud800\tb")
         raise console.BadSetting("no \x1b]0;title\x07 such file")
+    if what == "memory":
+        raise MemoryError
     if what == "disk":
         raise OSError(28, "No space left on device", "data/x.png")
     if what == "sleep":
@@ -82,7 +84,20 @@ def test_a_long_run_tells_a_log_how_far_it_is(capsys, monkeypatch):
     assert lines[-1].startswith("inpaint: 6 images in 28.0 s")
 
 
-@pytest.mark.parametrize(("what", "code"), [("setting", 2), ("disk", 1)])
+def test_one_is_no_plural_and_nothing_is_not_worth_a_line(capsys):
+    list(console.progress(range(1), 1, "mask"))
+    assert capsys.readouterr().err.startswith("mask: 1 image in ")
+    list(console.progress(range(0), 0, "mask"))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_url_is_shown_without_its_secrets():
+    text = "at 'https://alice:5ecret@host/x.png?sig=5ecret#5ecret', then s3://key:5ecret@b/k"
+    assert console.plain(text) == "at 'https://host/x.png', then s3://b/k"
+    assert console.plain("is it a@b? yes: a/b?c") == "is it a@b? yes: a/b?c"
+
+
+@pytest.mark.parametrize(("what", "code"), [("setting", 2), ("disk", 1), ("memory", 1)])
 def test_an_error_is_one_line_and_an_exit_code(script, what, code):
     answer = run(script, what, stderr=subprocess.PIPE)
     assert answer.returncode == code

@@ -33,6 +33,13 @@ def project(tmp_path_factory):
     return folder
 
 
+def test_the_page_shows_a_source_without_its_secrets(project):
+    everything = params.load(project / "params.yaml")
+    fetch = everything.fetch.model_copy(update={"source": "https://a:b@host/x.zip?sig=5ecret"})
+    settings = plot.shown_settings(everything.model_copy(update={"fetch": fetch}))
+    assert settings["fetch"]["source"] == "https://host/x.zip"
+
+
 def outputs(folder):
     kept = ("figures", "histograms", "review")
     return {p.name: p.read_bytes() for name in kept for p in (folder / "metrics" / name).iterdir()}
