@@ -236,6 +236,19 @@ def test_a_lora_that_does_not_fit_is_one_line(checkpoint, tmp_path):
         load(checkpoint("kandinsky-2-2"), lora={"path": str(strange), "weight": 1.0})
 
 
+def test_a_reason_of_the_hub_is_not_cut_in_a_word(monkeypatch):
+    words = "cannot reach the directory " * 20
+
+    def unreachable(*_, **__):
+        raise OSError(words)
+
+    monkeypatch.setattr(checkpoints.diffusers.DiffusionPipeline, "download", unreachable)
+    with pytest.raises(BadSetting, match="does not give it") as told:
+        load("someone/model")
+    reason = str(told.value).partition("give it (")[2].partition(" …)")[0]
+    assert reason and set(reason.split()) <= set(words.split())
+
+
 def test_another_autoencoder_takes_the_place_of_the_checkpoints(
     checkpoint, tmp_path, portraits, holes
 ):

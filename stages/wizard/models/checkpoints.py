@@ -2,6 +2,7 @@
 
 import json
 import logging
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -257,4 +258,4 @@ def _not_had(key: str, value: str, error: Exception) -> BadSetting:
 
 
 def _line(error: Exception, length: int = 300) -> str:
-    return " ".join(str(error).split())[:length]
+    return textwrap.shorten(str(error), length, placeholder=" …")
