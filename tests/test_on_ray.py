@@ -175,3 +175,69 @@ def test_without_ray_the_line_says_what_to_install(prepared, tmp_path):
         "inpaint.py: runtime.runner = ray: Ray is not installed; "
         "pip install -r requirements-ray.txt\n"
     )
+
+
+LISTENERS = """
+import sys
+import psutil
+from wizard.runners import on_ray
+on_ray._connect(None)
+me = psutil.Process()
+for process in [me, *me.children(recursive=True)]:
+    for connection in process.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN:
+            print(connection.laddr.ip)
+"""
+
+
+def test_a_cluster_of_our_own_listens_to_this_machine_alone(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "stages"), "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", LISTENERS]
+    heard = subprocess.check_output(command, env=environment, text=True).split()
+    assert len(heard) > 2
+    assert all(ip.removeprefix("::ffff:").startswith("127.") for ip in heard), heard
+
+
+ROGUE = """
+import ray
+from wizard.runners import on_ray, plain
+
+on_ray._connect(None)
+
+class Bomb:
+    def __reduce__(self):
+        return open, ("bombed", "w")
+
+@ray.remote
+def returned():
+    return Bomb()
+
+@ray.remote
+def raised():
+    error = ValueError("x")
+    error.bomb = Bomb()
+    raise error
+
+@ray.remote
+def honest():
+    return b'{"facts": {"a": 1}}\\n'
+
+assert plain.read(ray.get(honest.remote()))[0]["facts"] == {"a": 1}
+for rogue in (returned, raised):
+    try:
+        ray.get(rogue.remote())
+    except Exception as error:
+        print(f"refused: {type(error).__name__}")
+    else:
+        print("taken")
+"""
+
+
+def test_a_worker_cannot_run_code_in_the_driver_through_what_it_returns(tmp_path):
+    """Neither as an object nor as an exception; the plain bytes of an honest one are read."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "stages"), "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", ROGUE]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("refused") == 2 and "taken" not in done.stdout
+    assert not (tmp_path / "bombed").exists()

@@ -1,6 +1,7 @@
 """Spreading work: order, bounds, errors, and no process left behind."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -8,10 +9,13 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wizard import devices
-from wizard.runners import local
+from wizard.console import BadSetting
+from wizard.records import Unusable
+from wizard.runners import local, plain
 
 
 def slow_first(item: int) -> int:
@@ -136,3 +140,40 @@ def alive(process: int) -> bool:
             return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+COST = {"seconds": 0.5, "peak_memory_mb": 7, "machine": "m"}
+
+
+def test_answers_travel_as_plain_bytes():
+    image = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
+    (one, reason, other), cost = plain.unpack(
+        plain.pack([image, Unusable("no\nmemory"), image[:2]], COST)
+    )
+    assert np.array_equal(one, image) and np.array_equal(other, image[:2])
+    assert isinstance(reason, Unusable) and str(reason) == "no\nmemory" and cost == COST
+    assert plain.read(plain.pack_facts({"a": [1]}))[0]["facts"] == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pickle.dumps("x"),
+        "text",
+        b"[1]\n",
+        b'{"items": [[2, 2, 3]], "cost": {}}\n123',
+        b'{"items": [[-1, -1, 3]], "cost": {}}\n123',
+        b'{"items": [[1000000, 1000000, 3]], "cost": {}}\n123',
+        b'{"items": [], "cost": {}}\n123',
+    ],
+)
+def test_an_answer_that_is_none_is_refused(message):
+    with pytest.raises(ValueError):
+        plain.unpack(message)
+
+
+def test_what_a_worker_raised_is_raised_here():
+    with pytest.raises(BadSetting, match="no such device"):
+        plain.read(b'{"raised": "BadSetting", "text": "no such device"}\n')
+    with pytest.raises(RuntimeError, match="KeyError"):
+        plain.read(b'{"raised": "KeyError", "text": "KeyError: 1"}\n')

@@ -16,6 +16,7 @@ import socket
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -24,10 +25,12 @@ from pathlib import Path
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
-from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
+from ray._private import ray_constants, serialization
+from ray.exceptions import ObjectLostError, RayActorError
 
 from wizard.console import BadSetting, say
 from wizard.records import Unusable
+from wizard.runners import plain
 
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless")
@@ -128,10 +131,7 @@ class Workers:
                 f"runtime.runner = ray: no worker started within {START_SECONDS // 60} minutes; "
                 "`ray status` tells what the cluster is busy with"
             )
-        try:
-            first, *others = ray.get(ready)
-        except RayTaskError as error:
-            raise error.cause from None
+        first, *others = (plain.read(ray.get(one))[0]["facts"] for one in ready)
         self._down = {n: answer for n, answer in enumerate(asked) if answer not in ready}
         for other in others:
             differing = [
@@ -161,9 +161,7 @@ class Workers:
             return None
         for _ in range(MAX_LOSSES):
             try:
-                return ray.get(call.answer)
-            except RayTaskError as error:
-                raise error.cause from None
+                return plain.unpack(ray.get(call.answer))
             except (RayActorError, ObjectLostError):
                 if call.actor not in self._down:
                     say(f"Ray worker {call.actor + 1} is lost; its calls go to the others")
@@ -203,15 +201,31 @@ class Host:
         self._parcel = parcel
         self._object = None
 
-    def about(self) -> dict:
-        """What the object tells of itself, and the versions that decide its results."""
-        versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-        return {"object": self._get().about()} | versions
+    def about(self) -> bytes:
+        """What the object tells of itself, and the versions that determine its results."""
+        try:
+            versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+            facts = {"object": self._get().about()} | versions
+            return importlib.import_module("wizard.runners.plain").pack_facts(facts)
+        except Exception as error:
+            return self._told(error)
 
-    def call(self, method: str, arguments: tuple) -> tuple[object, dict]:
+    def call(self, method: str, arguments: tuple) -> bytes:
         """The method's answer, and what it cost."""
-        function = getattr(self._get(), method)
-        return importlib.import_module("wizard.runners.local").measured(function, arguments)
+        try:
+            function = getattr(self._get(), method)
+            measured = importlib.import_module("wizard.runners.local").measured
+            plain = importlib.import_module("wizard.runners.plain")
+            return plain.pack(*measured(function, arguments))
+        except Exception as error:
+            return self._told(error)
+
+    def _told(self, error: Exception) -> bytes:
+        """An error as a message of ``wizard.runners.plain``, which may be what is missing."""
+        text = str(error)
+        if not isinstance(error, ValueError):
+            text = "".join(traceback.format_exception(error))
+        return json.dumps({"raised": type(error).__name__, "text": text}).encode() + b"\n"
 
     def _get(self) -> object:
         """The object, made at the first call: an error then is an answer, not a dead actor."""
@@ -246,15 +260,38 @@ def _unpack(sent: dict[str, ray.ObjectRef], hashes: dict[str, str]) -> Path:
     return folder
 
 
+class _PlainOnly:
+    """Pickle, but for reading: in its place where Ray reads what a worker returned.
+
+    Unpickling runs whatever code the pickle names, and a worker may be anybody who holds the
+    cluster's token. Ours return bytes, which Ray hands on as they are.
+    """
+
+    def __getattr__(self, name: str):
+        return getattr(ray.cloudpickle, name)
+
+    def loads(self, *_, **__):
+        raise ValueError("a Ray worker returned an object; only plain bytes are taken")
+
+    @classmethod
+    def install(cls) -> None:
+        serialization.pickle = ray.exceptions.pickle = cls()
+
+
 def _connect(address: str | None) -> None:
     if ray.is_initialized():
         return
+    if address is None:
+        # Of its own accord Ray would listen to the whole network; macOS and Windows are spared.
+        ray_constants.ENABLE_RAY_CLUSTER = False
+        os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    _PlainOnly.install()
     try:
         if address not in (None, "auto"):
             # Ray itself would try for two minutes.
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=10).close()
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        ray.init(address=address or "local", log_to_driver=False, logging_level="error")
     except (OSError, RuntimeError, ValueError) as error:
         raise BadSetting(
             f"runtime.address = {address}: {error}; start a cluster with `ray start --head`, "
