@@ -104,20 +104,6 @@ def test_another_side_makes_other_photographs_with_a_warm_run_cache(wider):
             assert photo.size == (side, side)
 
 
-def test_experiments_run_and_queue(wider):
-    sh(wider, "git", "checkout", "-q", "--", ".")
-    sh(wider, "dvc", "exp", "run", "-n", "thin", "-S", "mask.ratio=0.1")
-    sh(wider, "dvc", "exp", "run", "--queue", "-S", "mask.ratio=0.15,0.2")
-    sh(wider, "dvc", "exp", "run", "--run-all", "--jobs", "1")
-    shown = json.loads(sh(wider, "dvc", "exp", "show", "--json"))
-    experiments = [one for branch in shown for one in branch.get("experiments") or []]
-    ratios = {
-        one["revs"][0]["data"]["params"]["params.yaml"]["data"]["mask"]["ratio"]
-        for one in experiments
-    }
-    assert ratios == {0.1, 0.15, 0.2}
-
-
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 
 

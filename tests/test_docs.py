@@ -1,0 +1,141 @@
+"""Every command in README and docs/ is run: here, in the order of a journey, or in a named test."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from clones import ROOT, commit, setting, sh
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOOLS = "chromium|curl|dvc|export|git|hf|mkdir|pip|pytest|python|python3|ray|rm|touch"
+
+# What runs here, in this order.
+EXPERIMENTS = [
+    "dvc dag",
+    "dvc exp run --temp --name larger -S mask.ratio=0.4",
+    "dvc metrics diff HEAD larger",
+    "dvc exp run --queue -S mask.ratio=0.1,0.2",
+    "dvc exp run --run-all",
+    'dvc exp show --drop ".*" --keep "Experiment|mask.ratio|ssim.mean|psnr.mean|gain.hole_psnr"',
+    "dvc exp apply larger",
+    "dvc params diff",
+    "dvc metrics show",
+    "dvc metrics diff HEAD~1",
+    "dvc plots diff HEAD~1",
+    "git restore . && dvc checkout",
+    "dvc exp remove larger",
+    "dvc repro -f -s fetch && dvc repro",
+]
+TRAPS = [
+    "rm .dvc/tmp/rwlock",
+    r"(cd .dvc/cache/files/md5 && find . -type f "
+    r"| sed 's|./\(..\)/\(.*\)|\1\2  &|; s|\.dir  |  |' | md5sum --check --quiet)",
+    "dvc repro --force",
+    "dvc gc -w",
+]
+# What runs in another test, or why nowhere.
+ELSEWHERE = {
+    r"python3 -m venv|pip install -r requirements(-dev)?.txt": ".ci/run",
+    r"dvc (repro|repro mask|pull|push|checkout|metrics|exp run)$": "tests/test_own.py",
+    r"dvc add|mkdir": "tests/test_own.py",
+    r"dvc (remote|push|pull|status|repro --pull)": "tests/test_remotes.py",
+    r"git checkout|pip install dvc-": "tests/test_remotes.py",
+    r"ray |export RAY|pip install -r requirements-ray": "tests/test_on_ray.py",
+    r"python stages/preset.py": "tests/test_masks.py",
+    r"python stages/compare.py": "tests/test_compare.py",
+    r"python stages/\w+.py --help": "tests/test_layout.py",
+    r"python stages/fill.py": "tests/test_fill.py",
+    r"dvc exp run .*(-n (scratched|removed|hat)|-S inpaint)": "tests/test_readme.py, its settings",
+    r"hf download|curl|pip install|python -m venv": "nowhere: it needs a network",
+    r"chromium|pytest|python -c": "nowhere: it makes a picture, or is this",
+}  # fmt: skip
+
+
+def commands(page: Path) -> list[str]:
+    """Lines of shell blocks and commands within the text."""
+    text = page.read_text(encoding="utf-8")
+    lines = [
+        line for block in re.findall(r"```sh\n(.*?)```", text, re.S) for line in block.split("\n")
+    ]
+    prose = re.sub(r"```.*?```", "", text, flags=re.S)
+    lines += re.findall(rf"`((?:{TOOLS}) [^`\n]*)`", prose)
+    return [line.strip() for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_is_run_somewhere(page):
+    for command in commands(page):
+        known = command in EXPERIMENTS + TRAPS or any(re.match(one, command) for one in ELSEWHERE)
+        assert known, f"{page.name}: no test runs {command!r}"
+
+
+def test_what_is_run_here_is_what_the_pages_say():
+    written = {command for page in PAGES for command in commands(page)}
+    assert set(EXPERIMENTS + TRAPS) <= written
+
+
+@pytest.fixture(scope="module")
+def quick(source, tmp_path_factory) -> Path:
+    """A run by the fastest method, committed twice, with nothing of the user's own."""
+    folder = tmp_path_factory.mktemp("quick") / "repo"
+    sh(source, "git", "clone", "-q", str(source), str(folder))
+    setting(folder, "backend:", "backend: mean")
+    setting(folder, "per_image:", "per_image: 1")
+    for message in ("First", "Second"):
+        sh(folder, "dvc", "repro")
+        commit(folder, message)
+        setting(folder, "dpi:", "dpi: 100")
+    sh(folder, "git", "restore", ".")
+    return folder
+
+
+def shell(folder: Path, command: str, check: bool = True) -> str:
+    return sh(folder, "sh", "-c", command, check=check)
+
+
+def test_experiments_do_not_touch_the_workspace_until_applied(quick):
+    told = {}
+    for command in EXPERIMENTS:
+        told[command] = shell(quick, command)
+        if "exp run" in command:
+            assert sh(quick, "git", "status", "--porcelain") == "", command
+    shown = told[EXPERIMENTS[5]]
+    assert {"0.4", "0.1", "0.2"} <= set(re.findall(r"0\.\d", shown))
+    assert max(len(line) for line in shown.splitlines()) <= 100
+    assert "ssim.mean" in told["dvc metrics diff HEAD larger"]
+    assert "mask.ratio" in told["dvc params diff"]
+    assert "larger" not in sh(quick, "dvc", "exp", "list", "--name-only").split()
+
+
+def test_traps_of_dvc_and_the_way_out(quick, tmp_path):
+    folder = Path(shutil.copytree(quick, tmp_path / "repo", symlinks=True))
+    (folder / ".dvc" / "tmp" / "rwlock").write_text("")
+    said = sh(folder, "dvc", "repro", "mask", check=False)
+    assert "Unable to read RWLock-file '.dvc/tmp/rwlock'" in said
+    shell(folder, TRAPS[0])
+    assert "up to date" in sh(folder, "dvc", "repro", "mask")
+
+    photo = folder / "data" / "images" / "astronaut.png"
+    whole = photo.read_bytes()
+    (damaged,) = (one for one in cache(folder) if one.read_bytes() == whole)
+    damaged.chmod(0o644)
+    damaged.write_bytes(whole[:-1] + b"x")
+    photo.unlink()
+    sh(folder, "dvc", "checkout")
+    assert photo.read_bytes() != whole
+    named = shell(folder, TRAPS[1], check=False)
+    assert re.findall(r"\./(\w\w/\w{30}): FAILED", named) == [
+        f"{damaged.parent.name}/{damaged.name}"
+    ]
+    damaged.unlink()
+    (folder / "data" / "images" / "mine.png").write_bytes(whole)
+    shell(folder, TRAPS[2])
+    assert photo.read_bytes() == whole and damaged.read_bytes() == whole
+    assert not (folder / "data" / "images" / "mine.png").exists(), "an output is the stage's own"
+    sh(folder, *TRAPS[3].split(), "--force")
+    assert "up to date" in sh(folder, "dvc", "repro")
+
+
+def cache(folder: Path) -> list[Path]:
+    return [one for one in (folder / ".dvc" / "cache").rglob("*") if one.is_file()]
