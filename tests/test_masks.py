@@ -483,3 +483,23 @@ def test_a_photograph_without_a_hole_passes_through_the_pipeline(tmp_path):
     assert run_stage(tmp_path, "fetch", **changed)[0] == 0
     code, told = run_stage(tmp_path, "mask", **changed)
     assert code == 1 and "no hole in any photograph" in told and "Traceback" not in told
+
+
+def test_photographs_of_any_size_are_masked_in_one_run(tmp_path):
+    """Each at its own size, down to a hole of one pixel in four million."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "mine").mkdir()
+    sizes = {"large": (2048, 2048), "small": (61, 37)}
+    for name, size in sizes.items():
+        Image.new("RGB", size, "teal").save(tmp_path / "photos" / f"{name}.png")
+        hole = np.zeros(size[::-1], np.uint8)
+        hole[20, 30] = 255
+        save(tmp_path / "mine" / f"{name}.png", hole)
+    whole = {"source": "photos", "fit": "whole"}
+    assert run_stage(tmp_path, "fetch", **whole)[0] == 0
+    code, said = run_stage(tmp_path, "mask", shape="files", folder="mine", **whole)
+    assert code == 0, said
+    for row, size in zip(hole_rows(tmp_path), sizes.values(), strict=True):
+        mask = images.load_mask(tmp_path / "data" / row["file"])
+        assert mask.shape == size[::-1] and np.argwhere(mask).tolist() == [[20, 30]]
+        assert row["hole_fraction"] == pytest.approx(1 / mask.size, rel=1e-4)
