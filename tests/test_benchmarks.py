@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tables
 
 FOLDER = Path(__file__).parent / "benchmarks"
 SMALLEST = {
@@ -24,7 +25,13 @@ def test_a_benchmark_writes_its_report(tmp_path, name):
     assert report["rounds"] == 1
 
 
-@pytest.mark.parametrize("name", ["fill", "growth"])
+@pytest.mark.parametrize("path", sorted((FOLDER.parents[1] / "docs").glob("*.md")), ids=str)
+def test_a_table_in_the_docs_holds_what_was_measured(path):
+    text = path.read_text(encoding="utf-8")
+    assert tables.rewritten(text) == text, "run python tests/benchmarks/tables.py"
+
+
+@pytest.mark.parametrize("name", ["fill", "full_size", "growth"])
 def test_a_benchmark_too_slow_to_run_here_explains_itself(name):
     command = [sys.executable, FOLDER / f"bench_{name}.py", "--help"]
     assert f"results/{name}.json" in subprocess.check_output(command, text=True)
@@ -37,11 +44,3 @@ def test_the_page_counts_what_the_networks_compute(tmp_path):
     page = (FOLDER.parents[1] / "docs" / "clusters.md").read_text(encoding="utf-8")
     for side in ("256", "512"):
         assert f"{counted[side]:.1f}·10¹² at {side}×{side}" in page
-
-
-def test_a_checkpoint_saved_as_its_repository_has_it_fills_from_folder_and_cache(tmp_path):
-    """Safety checker, fp16 variant, a foreign file beside them; no network."""
-    command = [sys.executable, FOLDER / "bench_full_size.py", "--output", tmp_path]
-    subprocess.run([*command, "--side", "64", "--tiny", "1"], check=True)
-    report = json.loads((tmp_path / "full_size.json").read_text())
-    assert report["folder"]["seconds"] > 0 and report["Hub cache"]["seconds"] > 0

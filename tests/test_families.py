@@ -6,6 +6,8 @@ import shutil
 from functools import cache
 from pathlib import Path
 
+import architectures
+import bench_full_size
 import numpy as np
 import pytest
 import safetensors.torch
@@ -138,7 +140,7 @@ def test_the_scale_of_guidance_has_the_name_that_a_family_gives_it(checkpoint, p
     calls = []
     forward = backend._pipe.transformer.forward
     backend._pipe.transformer.forward = lambda **k: calls.append(k) or forward(**k)
-    backend.fill(portraits, holes, SEEDS)
+    backend.fill(portraits, holes, SEEDS, PROMPTS)
     assert len(calls) == 2 * 2, "two steps, each with the prompt and without"
 
 
@@ -216,7 +218,8 @@ def test_a_lora_is_merged_by_its_weight_and_belongs_to_the_identity(
     identities = [json.dumps(backend.identity) for backend in (plain, half, full)]
     assert len(set(identities)) == 3
     assert "added/lora/weights.safetensors" in full.identity["checkpoint"]
-    assert distance(plain.fill(portraits, holes, SEEDS), full.fill(portraits, holes, SEEDS)) > 1
+    results = [backend.fill(portraits, holes, SEEDS, PROMPTS) for backend in (plain, full)]
+    assert distance(*results) > 1
 
 
 def test_a_lora_that_does_not_fit_is_one_line(checkpoint, tmp_path):
@@ -266,7 +269,7 @@ def test_another_autoencoder_takes_the_place_of_the_checkpoints(
     assert type(tiny._pipe.vae) is diffusers.AutoencoderTiny
     assert tiny.identity != plain.identity
     assert (tiny.grid, tiny.stride) == (plain.grid, plain.stride)
-    for results in (tiny.fill(portraits, holes, SEEDS), tiny.round_trip(portraits, holes)):
+    for results in (tiny.fill(portraits, holes, SEEDS, PROMPTS), tiny.round_trip(portraits, holes)):
         assert all(one.shape == (SIDE, SIDE, 3) for one in results)
     with pytest.raises(BadSetting, match="inpaint.vae = .*: has no config.json"):
         load(checkpoint("stable-diffusion"), vae=str(tmp_path))
@@ -286,6 +289,32 @@ def test_a_moved_checkpoint_is_the_same_model(checkpoint, tmp_path, monkeypatch)
     monkeypatch.chdir(worker)
     moved = SETTINGS | checkpoints.moved(**chosen)
     assert models.load("diffusers", **moved).identity == here
+
+
+def test_a_checkpoint_as_its_repository_has_it_loads_from_the_hubs_cache(
+    tmp_path, monkeypatch, portraits, holes
+):
+    """fp16 variant, safety checker, a pickle of the original layout beside them; no network."""
+    torch.manual_seed(0)
+    folder = tmp_path / "checkpoint"
+    architectures.save(
+        architectures.stable_diffusion(tiny=True).to(torch.half), folder, variant="fp16"
+    )
+    (folder / "sd-v1-5-inpainting.ckpt").write_bytes(b"nothing that opens")
+    bench_full_size.fill_cache(tmp_path / "hub", folder)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    pinned = {"revision": bench_full_size.REVISION, "variant": "fp16"}
+    cached = load(folder, model=bench_full_size.HUB_ID, **pinned)
+    assert cached._pipe.safety_checker is None
+    local = load(folder, variant="fp16")
+    assert cached.identity == local.identity
+    names = set(local.identity["checkpoint"])
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in names
+    assert not any("ckpt" in name for name in names)
+    images = [np.asarray(Image.fromarray(one).resize((64, 64))) for one in portraits]
+    masks = [hole.repeat(2, 0).repeat(2, 1) for hole in holes]
+    assert distance(*(one.fill(images, masks, SEEDS, PROMPTS) for one in (cached, local))) == 0
 
 
 def test_the_table_in_the_docs_has_every_family():

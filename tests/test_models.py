@@ -257,7 +257,7 @@ def test_a_device_without_memory_raises_memory_error_and_keeps_its_dtype(
     vae = backend._pipe.vae
     vae.register_to_config(force_upcast=True)
     monkeypatch.setattr(vae, "encode", full)
-    arguments = (portraits, holes, SEEDS) if method == "fill" else (portraits, holes)
+    arguments = (portraits, holes, SEEDS, PROMPTS) if method == "fill" else (portraits, holes)
     with pytest.raises(MemoryError, match="8 GiB"):
         getattr(backend, method)(*arguments)
     assert vae.dtype == torch.bfloat16
@@ -295,11 +295,11 @@ def test_a_conditioned_decoder_gives_what_its_pipeline_gives(conditioned, portra
 
     backend = face_tiny(model=str(conditioned))
     grown = [filling.grow(hole, backend.grid) for hole in holes]
-    filled = backend.fill(portraits, grown, SEEDS)
+    filled = backend.fill(portraits, grown, SEEDS, PROMPTS)
     counted = []
     encode = backend._pipe.vae.encode
     backend._pipe.vae.encode = lambda *args: counted.append(args) or encode(*args)
-    assert all(map(np.array_equal, filled, backend.fill(portraits, grown, SEEDS)))
+    assert all(map(np.array_equal, filled, backend.fill(portraits, grown, SEEDS, PROMPTS)))
     assert len(counted) == len(portraits)
     theirs = backend._pipe(
         prompt=["a portrait photograph of a face"] * 3,

@@ -6,6 +6,7 @@ import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import diffusers
 import numpy as np
@@ -18,7 +19,7 @@ from wizard.models.families import Family
 from wizard.records import Unusable, file_sha256
 
 # Values at which a setting that a pipeline lacks makes no difference.
-_NEUTRAL = {"strength": 1.0, "negative_prompt": "", "prompt": ""}
+_NEUTRAL = {"strength": 1.0, "negative_prompt": ""}
 
 
 class Diffusion:
@@ -44,28 +45,26 @@ class Diffusion:
             self._vae, diffusers.AsymmetricAutoencoderKL
         )
         call = self._supported(call | {"strength": min(call["strength"], family.max_strength)})
-        self._takes_negative = "negative_prompt" in call
-        self._prompt = call.pop("prompt"), call.pop("negative_prompt", "")
+        self._takes_negative = call.pop("negative_prompt", None) is not None
+        del call["prompt"]  # each image comes with its own
         self._guided = call.get("guidance_scale", 0.0) > family.unguided
         if "guidance_scale" in call:
             call[family.guidance] = call.pop("guidance_scale")
         self._call = call
         # A photograph has its own prompt or the settings': most batches repeat a few.
-        self._encode = lru_cache(maxsize=64)(self._encode)
+        self._encoded = lru_cache(maxsize=64)(self._encode)
 
     def fill(
         self,
         images: Sequence[np.ndarray],
         masks: Sequence[np.ndarray],
         seeds: Sequence[int],
-        prompts: Sequence[tuple[str, str]] | None = None,
+        prompts: Sequence[tuple[str, str]],
     ) -> list[np.ndarray | Unusable]:
         """Fill the holes; one CPU generator per image makes it independent of its batch.
 
-        ``prompts`` has a prompt and a negative prompt for each image; without it all have those of
-        the settings.
+        Raises BadSetting when a prompt is negative and the pipeline takes no such prompts.
         """
-        prompts = prompts or [self._prompt] * len(images)
         rows = list(zip(images, masks, seeds, prompts, strict=True))
         batches = [rows] if self._family.batched else [[row] for row in rows]
         with torch.inference_mode(), _out_of_memory_named():
@@ -99,7 +98,7 @@ class Diffusion:
         if any(negative for _, negative in prompts) and not self._takes_negative:
             raise BadSetting(f"{type(self._pipe).__name__} takes no negative prompt; remove them")
         if self._family.embeds:
-            encoded = [self._encode(*one) for one in prompts]
+            encoded = [self._encoded(*one) for one in prompts]
             return {name: _joined([one[name] for one in encoded]) for name in encoded[0]}
         texts, negatives = map(list, zip(*prompts, strict=True))
         call = {"prompt": texts}
@@ -244,7 +243,13 @@ def load(
     """
     device = devices.pick(device)
     dtype = _pick_dtype(dtype, device)
-    chosen = {"model": model, "revision": revision, "variant": variant, "vae": vae, "lora": lora}
+    chosen: dict[str, Any] = {
+        "model": model,
+        "revision": revision,
+        "variant": variant,
+        "vae": vae,
+        "lora": lora,
+    }
     pipe, family = checkpoints.open_pipeline(**chosen, scheduler=scheduler, dtype=dtype)
     pipe.set_progress_bar_config(disable=True)
     pipe.to(device)
@@ -254,7 +259,7 @@ def load(
     if compile:
         checkpoints.network(pipe).compile_repeated_blocks()
     files = checkpoints.files(**chosen)
-    identity = {
+    identity: dict[str, object] = {
         "checkpoint": {name: file_sha256(path) for name, path in files.items()},
         "scheduler": type(pipe.scheduler).__name__,
         "dtype": dtype,
