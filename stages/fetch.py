@@ -34,7 +34,7 @@ def main(params_path: Path) -> None:
     fetch, runtime = settings.fetch, settings.runtime
     try:
         collection = sources.collect(sources.Request(**fetch.model_dump(exclude={"fit"})))
-    except (ValueError, OSError) as error:
+    except OSError as error:
         raise console.BadSetting(error) from None
     for note in collection.notes:
         console.say(note)

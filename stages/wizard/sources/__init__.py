@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 
+from wizard.console import BadSetting
 from wizard.sources.photo import Collection, Photo, Request, refused
 
 # kind of source → the settings beyond start and count that it listens to
@@ -40,14 +41,14 @@ def kind(source: str) -> str:
 def collect(request: Request) -> Collection:
     """Open a source; its photographs are read only as they are iterated.
 
-    Ids are unique: a second photograph under an id that was given before fails. Raises ValueError
+    Ids are unique: a second photograph under an id that was given before fails. Raises BadSetting
     or OSError, in one line, when the source cannot be what the settings say.
     """
     name = kind(request.source)
     for setting in ("revision", "column", "caption_column", "metadata"):
         value = getattr(request, setting)
         if value is not None and setting not in SOURCES[name]:
-            raise ValueError(
+            raise BadSetting(
                 f"fetch.{setting} = {value!r}: has no meaning for fetch.source "
                 f"{request.shown!r} (a source of kind {name}); set it to null"
             )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from wizard.console import BadSetting
 from wizard.images import SUFFIXES
 from wizard.records import Unusable
 
@@ -53,7 +54,7 @@ class Captions:
 def collect(names: Iterable[str], read: Callable[[str], bytes]) -> Captions:
     """The captions among files of these names.
 
-    Raises ValueError, with file and line, when a metadata file is damaged.
+    Raises BadSetting, with file and line, when a metadata file is damaged.
     """
     names = list(names)
     photographs = {name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES}
@@ -63,11 +64,11 @@ def collect(names: Iterable[str], read: Callable[[str], bytes]) -> Captions:
     for name in sorted(names):
         path = PurePosixPath(name)
         if path.name in METADATA:
-            for line, row in _rows(name, _decoded(read(name), name)):
+            for line, row in _rows(name, read):
                 photograph, facts = _facts(row, f"{name}:{line}")
                 photograph = str(path.parent / photograph)
                 if photograph in table:
-                    raise ValueError(f"{name}:{line}: a second row for {photograph}")
+                    raise BadSetting(f"{name}:{line}: a second row for {photograph}")
                 table[photograph] = facts
     strays = tuple(sorted(table.keys() - photographs))
     return Captions(
@@ -93,9 +94,10 @@ def _decoded(data: bytes, name: str) -> str:
         raise Unusable(f"{name}: not UTF-8 text; save it as UTF-8") from None
 
 
-def _rows(name: str, text: str) -> Iterator[tuple[int, dict]]:
+def _rows(name: str, read: Callable[[str], bytes]) -> Iterator[tuple[int, dict]]:
     """Line number and content of each row of a metadata file."""
     try:
+        text = _decoded(read(name), name)
         if name.endswith(".csv"):
             reader = csv.DictReader(io.StringIO(text), strict=True)
             for row in reader:
@@ -104,17 +106,19 @@ def _rows(name: str, text: str) -> Iterator[tuple[int, dict]]:
             for line, content in enumerate(text.splitlines(), 1):
                 if content.strip():
                     yield line, json.loads(content)
+    except Unusable as error:
+        raise BadSetting(str(error)) from None
     except (csv.Error, ValueError, RecursionError) as error:
-        raise ValueError(f"{name}: cannot be read: {error}") from None
+        raise BadSetting(f"{name}: cannot be read: {error}") from None
 
 
 def _facts(row: dict, place: str) -> tuple[str, dict[str, str]]:
     """The photograph that a row is about, and its prompts."""
     name = row.get("file_name") if isinstance(row, dict) else None
     if not isinstance(name, str) or not name:
-        raise ValueError(f"{place}: no file_name; each row needs file_name and text")
+        raise BadSetting(f"{place}: no file_name; each row needs file_name and text")
     facts = {new: row[old] for old, new in COLUMNS.items() if row.get(old)}
     for key, text in facts.items():
         if not isinstance(text, str) or len(text) > MAX_LENGTH:
-            raise ValueError(f"{place}: {key} is no text of at most {MAX_LENGTH} characters")
+            raise BadSetting(f"{place}: {key} is no text of at most {MAX_LENGTH} characters")
     return name, {key: text.strip() for key, text in facts.items()}

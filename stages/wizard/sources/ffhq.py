@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from wizard.console import BadSetting
 from wizard.sources import hub
 from wizard.sources.photo import Collection, Photo, Request, refused
 
@@ -38,17 +39,17 @@ def collect(request: Request) -> Collection:
     which the makers of the small mirrors say nothing about. With ``request.metadata``, the path of
     the official ffhq-dataset-v2.json, title, author and licence enter the manifest, and images
     of the 1024 mirror must have the official pixel MD5. Skipping to ``start`` reads what lies
-    before it. Raises ValueError or OSError.
+    before it. Raises BadSetting or OSError.
     """
     if request.side not in MIRRORS:
-        raise ValueError(
+        raise BadSetting(
             f"fetch.side = {request.side}: ffhq comes at {', '.join(map(str, MIRRORS))}; for "
             "another size name a mirror or folder as fetch.source"
         )
     mirror = MIRRORS[request.side]
     revision = request.revision or mirror.revision
     if revision is None:
-        raise ValueError(
+        raise BadSetting(
             f"fetch.revision is null: no commit of {mirror.name} is pinned for size "
             f"{request.side}; set one from https://huggingface.co/datasets/{mirror.name}/commits/"
             "main, or 'main' for the newest, whose commit the manifest then records"
@@ -88,9 +89,9 @@ def _metadata(path: str) -> dict[int, tuple[str, dict]]:
             )
         return {int(number): _facts(entry) for number, entry in content.items()}
     except OSError as error:
-        raise ValueError(f"fetch.metadata {path!r}: {error.strerror}") from None
+        raise BadSetting(f"fetch.metadata {path!r}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise BadSetting(
             f"fetch.metadata {path!r}: not FFHQ's ffhq-dataset-v2.json ({error})"
         ) from None
 

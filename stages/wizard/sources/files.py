@@ -20,7 +20,7 @@ import fsspec
 from fsspec import AbstractFileSystem as FileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from wizard.console import without_secrets
+from wizard.console import BadSetting, without_secrets
 from wizard.images import SUFFIXES
 from wizard.records import Unusable
 from wizard.sources import archives, captions
@@ -48,7 +48,7 @@ def collect(request: Request) -> Collection:
 
     Captions beside them become their prompts. A tar (plain or WebDataset, compressed or not) is
     one stream and keeps its own order; files beside its images are passed over. With several
-    archives the name of the archive belongs to the path that makes the id. Raises ValueError or
+    archives the name of the archive belongs to the path that makes the id. Raises BadSetting or
     OSError when there is nothing to read.
     """
     try:
@@ -56,10 +56,10 @@ def collect(request: Request) -> Collection:
     except Exception as error:
         # Each file system has requirements and exceptions of its own.
         reason = without_secrets(str(error) or type(error).__name__)
-        raise ValueError(f"fetch.source {request.shown!r}: {reason}") from None
+        raise BadSetting(f"fetch.source {request.shown!r}: {reason}") from None
     files = {name: path for name, path in files.items() if not is_hidden(name)}
     if not files:
-        raise ValueError(
+        raise BadSetting(
             f"fetch.source {request.shown!r}: no such file, or an empty folder, or no answer"
         )
     if all(name.lower().endswith(ZIP + TAR) for name in files):
@@ -67,7 +67,7 @@ def collect(request: Request) -> Collection:
 
     names = sorted(filter(is_image, files))
     if not names:
-        raise ValueError(
+        raise BadSetting(
             f"fetch.source {request.shown!r}: no photograph in it, only {_suffixes(files)}; "
             "give a folder of images, or a pattern such as 'folder/*.tar' or 'folder/*.parquet'"
         )

@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from wizard.console import without_secrets
+from wizard.console import BadSetting, without_secrets
 from wizard.records import Unusable
 from wizard.sources.photo import (
     Collection,
@@ -36,7 +36,7 @@ def collect(request: Request) -> Collection:
     """The rows of one split in their order; the id is the row's number.
 
     The revision is resolved to a commit, which goes into the manifest. ``request.column`` names
-    the image column; None takes the first that holds images. Raises ValueError or OSError.
+    the image column; None takes the first that holds images. Raises BadSetting or OSError.
     """
     place, commit = locate(request.source, request.revision)
     revision = None if os.path.isdir(place) else commit
@@ -51,7 +51,7 @@ def locate(name: str, revision: str | None) -> tuple[str, str]:
     try:
         return name, HfApi().dataset_info(name, revision=revision, timeout=30).sha
     except HFValidationError:
-        raise ValueError(
+        raise BadSetting(
             f"{wanted}: no such file or folder, and no Hub id (organisation/name) either"
         ) from None
     except GatedRepoError:
@@ -60,7 +60,7 @@ def locate(name: str, revision: str | None) -> tuple[str, str]:
             "log in with: hf auth login"
         ) from None
     except (RepositoryNotFoundError, RevisionNotFoundError):
-        raise ValueError(
+        raise BadSetting(
             f"{wanted}: neither a path here nor a data set on the Hub; check the spelling, or "
             "log in with hf auth login when it is private"
         ) from None
@@ -86,11 +86,11 @@ def open_stream(shown: str, place: str, **options) -> IterableDataset:
         return load_dataset(place, streaming=True, **options)
     except Exception as error:
         if "scripts are no longer supported" in str(error):
-            raise ValueError(
+            raise BadSetting(
                 f"fetch.source {shown!r}: needs a script to be read, and no code of a data set is "
                 f"run; name its files instead, such as hf://datasets/{shown}/data/*.parquet"
             ) from None
-        raise ValueError(f"fetch.source {shown!r}: {without_secrets(str(error))}") from None
+        raise BadSetting(f"fetch.source {shown!r}: {without_secrets(str(error))}") from None
 
 
 def length(dataset: IterableDataset, request: Request) -> int | None:
@@ -105,11 +105,11 @@ def length(dataset: IterableDataset, request: Request) -> int | None:
 def rows(dataset: IterableDataset, place: str, request: Request, facts: dict) -> Iterator[Photo]:
     """The photographs of a data set; ids are row numbers of five digits or more.
 
-    Raises ValueError, before the first row, when a column that was asked for is missing.
+    Raises BadSetting, before the first row, when a column that was asked for is missing.
     """
     column, caption = image_column(dataset, request), request.caption_column
     if caption is not None and caption not in (dataset.features or {}):
-        raise ValueError(_no_column("caption_column", caption, dataset, request))
+        raise BadSetting(_no_column("caption_column", caption, dataset, request))
     return _rows(dataset, column, place, request, facts)
 
 
@@ -147,13 +147,13 @@ def image_column(dataset: IterableDataset, request: Request) -> str:
     features = dataset.features or {}
     if request.column is not None:
         if request.column not in features:
-            raise ValueError(_no_column("column", request.column, dataset, request))
+            raise BadSetting(_no_column("column", request.column, dataset, request))
         return request.column
     for fits in (_holds_images, _holds_bytes):
         for name, feature in features.items():
             if fits(feature):
                 return name
-    raise ValueError(
+    raise BadSetting(
         f"fetch.source {request.shown!r}: no column holds images; set fetch.column to one of: "
         f"{', '.join(features)}"
     )

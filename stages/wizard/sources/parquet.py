@@ -10,7 +10,7 @@ def collect(request: Request) -> Collection:
     """The rows of the files in their order; the id is the row's number.
 
     A row must hold the encoded image itself: paths in rows are not followed. ``request.column``
-    as for a Hub data set. Raises ValueError or OSError.
+    as for a Hub data set. Raises BadSetting or OSError.
     """
     files = os.path.expanduser(request.source)
     dataset = hub.open_stream(request.shown, "parquet", data_files=[files], split="train")

@@ -2,6 +2,7 @@
 
 from importlib import resources
 
+from wizard.console import BadSetting
 from wizard.sources.photo import Collection, Photo, Request
 
 # package, path inside it, eye centres in pixels, facts for the manifest
@@ -33,7 +34,7 @@ def collect(request: Request) -> Collection:
     """The portraits of scikit-image and Matplotlib, to be framed by their eyes."""
     chosen = list(SAMPLES)[request.start : request.stop]
     if not chosen:
-        raise ValueError(f"fetch.start = {request.start}: there are {len(SAMPLES)} samples")
+        raise BadSetting(f"fetch.start = {request.start}: there are {len(SAMPLES)} samples")
     return Collection("samples", len(chosen), (_photo(name) for name in chosen))
 
 
