@@ -32,6 +32,7 @@ from wizard.runners import local, start
 
 DATA = Path("data")
 CHECKPOINT = {"model", "revision", "variant", "vae", "lora"}
+WINDOWS = {"side", "context"}
 CALL = {"num_inference_steps", "guidance_scale", "strength"}
 
 
@@ -100,6 +101,7 @@ def start_workers(method: params.Method, runtime: params.Runtime) -> AbstractCon
         method.prefill,
         runtime.batch_size,
         scheduler=method.scheduler,
+        **method.model_dump(include=WINDOWS),
         **method.model_dump(include=CALL | {"prompt", "negative_prompt"}),
         **runtime.model_dump(include={"device", "dtype", "compile"}),
     )
@@ -135,7 +137,7 @@ def plan_runs(
     if method.backend != "diffusers":
         first = engine.Run(name, determines, batch_size=1)
     else:
-        determines |= {"prefill": method.prefill}
+        determines |= method.model_dump(include=WINDOWS | {"prefill"})
         first = engine.Run(
             name,
             determines | method.model_dump(include=CALL),

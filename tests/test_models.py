@@ -185,6 +185,7 @@ class Crowded:
     """Runs out of memory above two images a call; everything else is the classical backend."""
 
     stride = grid = 1
+    side = None
     identity: dict = {}
     limit = 2
 

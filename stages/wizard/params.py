@@ -95,6 +95,8 @@ class Method(Block):
     )
     vae: Annotated[str, Field(min_length=1)] | None
     lora: Lora | None
+    side: Annotated[int, Field(ge=64, le=4096, multiple_of=8)] | None
+    context: Annotated[float, Field(ge=1, le=8)]
     prefill: Literal["mean", "telea"]
 
     @model_validator(mode="after")

@@ -3,6 +3,8 @@
 A backend is an object with
 
 - ``stride``: height and width handed to it are multiples of this many pixels
+- ``side``: photographs larger than this many pixels are filled in square windows, scaled to this
+  side; None where any size will do
 - ``grid``: masks handed to it are unions of ``grid``×``grid`` cells
 - ``identity``: what determines its results besides the inputs, as a JSON value
 - ``fill(images, masks, seeds, prompts)``: equal-sized uint8 H×W×3 images whose holes are already
@@ -66,7 +68,8 @@ def libraries(name: str) -> dict[str, str]:
 
 def source_sha256(name: str) -> str:
     """Hash of the code that determines what this backend's results are."""
-    modules = [BACKENDS[name], "wizard.models.filling", "wizard.models.classical", "wizard.images"]
+    around = ("filling", "canvas", "windows", "classical")
+    modules = [BACKENDS[name], *(f"wizard.models.{one}" for one in around), "wizard.images"]
     if name == "diffusers":
         modules += ["wizard.models.checkpoints", "wizard.models.families"]
     digest = hashlib.sha256()

@@ -45,6 +45,7 @@ class Classical:
 
     stride = grid = 1
     round_trip = None
+    side = None  # what they see is next to the hole, at full scale whatever the photograph's size
 
     def __init__(self, name: str):
         self.identity = {"method": name}

@@ -37,6 +37,7 @@ class Diffusion:
         scale = getattr(inner, "vae_scale_factor", None) or inner.movq_scale_factor
         # A UNet halves latents at each level but the last; a transformer takes them two by two.
         levels = len(checkpoints.network(pipe).config.get("block_out_channels", range(2)))
+        self.side = _side(inner, scale)
         self.grid = scale * family.mask_cell
         self.stride = scale * 2 ** (levels - 1)
         # Such a decoder also reads the pixels around the hole; the pipelines of Stable Diffusion 1
@@ -202,6 +203,13 @@ def _to_tensors(
 def _to_array(batch: torch.Tensor) -> np.ndarray:
     """B×3×H×W of any device and type as float32 B×H×W×3."""
     return batch.float().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _side(pipe: diffusers.DiffusionPipeline, scale: int) -> int | None:
+    """The side in pixels of the pictures that a checkpoint learnt from, None if it is not told."""
+    cells = getattr(pipe, "default_sample_size", None)
+    cells = cells or checkpoints.network(pipe).config.get("sample_size")
+    return cells * scale if isinstance(cells, int) else None
 
 
 def _joined(parts: list) -> torch.Tensor | list:

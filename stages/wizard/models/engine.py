@@ -31,6 +31,7 @@ from wizard import images, names, records
 
 Prompt = tuple[str, str]  # prompt and negative prompt
 NO_PROMPT = ("", "")
+PIXELS_PER_CALL = 50_000_000  # photographs may be large: a call ends with the one that exceeds it
 
 
 class Workers(Protocol):
@@ -218,7 +219,8 @@ class Engine:
                     yield None
                     continue
                 batch.append(job)
-                if len(batch) == run.batch_size:
+                pixels = sum(one.mask.size for one in batch if one.mask is not None)
+                if len(batch) == run.batch_size or pixels >= PIXELS_PER_CALL:
                     sent.append(batch)
                     yield _columns(batch)
                     batch = []

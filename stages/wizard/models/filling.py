@@ -1,8 +1,9 @@
 """What happens around every backend alike, so that backends are compared fairly.
 
-The order, for a batch: the hole is replaced (so that nothing under it can reach the backend),
-image and mask are padded to the backend's stride, the mask is grown to its grid, the backend
-fills, the padding is cut off, and the original is put back outside the original mask.
+The order, for a batch: windows are cut around the holes of photographs that are larger than what
+the backend works on, the hole is replaced (so that nothing under it can reach the backend), image
+and mask are padded to the backend's stride, the mask is grown to its grid, the backend fills, the
+padding is cut off, windows are put back, and the original outside the original mask.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,8 +11,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wizard import models
+from wizard.models import canvas
 from wizard.models.classical import METHODS
 from wizard.records import Unusable
+
+CONTEXT = 1.5
 
 
 class Filler:
@@ -25,10 +29,21 @@ class Filler:
     up: an image's result then depends on the batch size but not on its neighbours, so that a
     resumed run and an uninterrupted one give the same bytes. When memory runs out the batch size
     is halved for good.
+
+    ``side`` is that of the square windows in which larger photographs are filled, None for the
+    backend's own; ``context`` is their side over that of the hole's box.
     """
 
-    def __init__(self, backend, prefill: str, batch_size: int):
+    def __init__(
+        self,
+        backend,
+        prefill: str,
+        batch_size: int,
+        side: int | None = None,
+        context: float = CONTEXT,
+    ):
         self.backend = backend
+        self._side, self._context = side or backend.side, context
         self.batch_size = batch_size
         self._prefill = METHODS[prefill]
 
@@ -44,18 +59,16 @@ class Filler:
         seeds: Sequence[int],
         prompts: Sequence[tuple[str, str]],
     ) -> list[np.ndarray | Unusable]:
-        """What the backend paints for each image, whole; :func:`paste` puts it into the hole.
+        """What the backend paints for each image, whole; the engine puts it into the hole.
 
-        ``images`` are uint8 H×W×3, ``masks`` bool H×W of the same sizes, True = hole; all images
-        of one call have one size. ``prompts`` are pairs of prompt and negative prompt. The answer
-        has the order and sizes of the images; an Unusable with the reason stands for an image that
-        could not be filled. Raises Unusable when an image and its mask differ in size.
+        ``images`` are uint8 H×W×3 of any sizes, ``masks`` bool H×W of the same sizes, True = hole.
+        ``prompts`` are pairs of prompt and negative prompt. The answer has the order and sizes of
+        the images; an Unusable with the reason stands for an image that could not be filled.
+        Raises Unusable when an image and its mask differ in size.
         """
-        hidden = [self._hide(image, mask) for image, mask in zip(images, masks, strict=True)]
-        padded = [self._pad(image) for image in hidden]
-        grown = [grow(self._pad(mask), self.backend.grid) for mask in masks]
-        painted = self._in_batches(self.backend.fill, padded, grown, seeds, prompts)
-        return [_checked(one, image) for one, image in zip(painted, hidden, strict=True)]
+        return canvas.fill(
+            self._canvases(images, masks), seeds, prompts, self._fill, self.batch_size
+        )
 
     def round_trip(
         self,
@@ -67,16 +80,37 @@ class Filler:
         """Like :meth:`fill`, but the original after the backend's own autoencoder.
 
         The one place where a backend sees what is under the hole: it tells what the
-        autoencoder alone loses, and is never a result.
+        autoencoder and the scaling alone lose, and is never a result.
         """
+        canvases = self._canvases(images, masks)
+        return canvas.fill(
+            canvases, seeds, prompts, self._round_trip, self.batch_size, hidden=False
+        )
+
+    def _canvases(
+        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray]
+    ) -> list[canvas.Canvas]:
+        for image, mask in zip(images, masks, strict=True):
+            if image.shape[:2] != mask.shape:
+                raise Unusable(f"image is {image.shape[:2]}, mask {mask.shape}; run mask again")
+        pairs = zip(images, masks, strict=True)
+        return [canvas.Canvas(image, mask, self._side, self._context) for image, mask in pairs]
+
+    def _fill(self, images, masks, seeds, prompts) -> list[np.ndarray | Unusable]:
+        """The backend's fillings of images of one size."""
+        hidden = [self._hide(image, mask) for image, mask in zip(images, masks, strict=True)]
+        padded = [self._pad(image) for image in hidden]
+        grown = [grow(self._pad(mask), self.backend.grid) for mask in masks]
+        painted = self._in_batches(self.backend.fill, padded, grown, seeds, prompts)
+        return [_checked(one, image) for one, image in zip(painted, hidden, strict=True)]
+
+    def _round_trip(self, images, masks, seeds, prompts) -> list[np.ndarray | Unusable]:
         padded = [self._pad(image) for image in images]
         grown = [grow(self._pad(mask), self.backend.grid) for mask in masks]
         painted = self._in_batches(self.backend.round_trip, padded, grown)
         return [_checked(one, image) for one, image in zip(painted, images, strict=True)]
 
     def _hide(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        if image.shape[:2] != mask.shape:
-            raise Unusable(f"image is {image.shape[:2]}, mask {mask.shape}; run mask again")
         # The prefill itself must not see the hole either: some methods read their target.
         hidden = METHODS["mean"](image, mask)
         return hidden if self._prefill is METHODS["mean"] else self._prefill(hidden, mask)
@@ -101,9 +135,16 @@ class Filler:
         return done
 
 
-def load(name: str, prefill: str, batch_size: int, **settings) -> Filler:
+def load(
+    name: str,
+    prefill: str,
+    batch_size: int,
+    side: int | None = None,
+    context: float = CONTEXT,
+    **settings,
+) -> Filler:
     """A filler around the backend of that name; settings are those of the backend's file."""
-    return Filler(models.load(name, **settings), prefill, batch_size)
+    return Filler(models.load(name, **settings), prefill, batch_size, side, context)
 
 
 def grow(mask: np.ndarray, grid: int) -> np.ndarray:

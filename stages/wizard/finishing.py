@@ -1,0 +1,114 @@
+"""A finished photograph: a result put back into the file that the photograph came from."""
+
+import io
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin
+
+from wizard.records import Unusable
+
+# Formats that hold any photograph; what comes in another (256 colours of a GIF) goes out as PNG.
+KEPT = {"AVIF", "BMP", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP"}
+QUALITY = 95  # where a format with loss does not say at what quality it was written
+
+_TAGS = ExifTags.Base
+# A TIFF's tags say how its pixels are stored, too; these say what they are.
+_ABOUT = {
+    _TAGS.ImageDescription, _TAGS.Make, _TAGS.Model, _TAGS.XResolution, _TAGS.YResolution,
+    _TAGS.ResolutionUnit, _TAGS.Software, _TAGS.DateTime, _TAGS.Artist, _TAGS.Copyright,
+    _TAGS.ExifOffset, _TAGS.GPSInfo,
+}  # fmt: skip
+
+
+def finish(data: bytes, result: np.ndarray, hole: np.ndarray) -> tuple[bytes, str]:
+    """The photograph ``data`` with the pixels of ``result`` in the hole; and its format's name.
+
+    ``data`` is the encoded original; ``result`` is uint8 H×W×3 and ``hole`` bool H×W, both of its
+    upright size. What comes back is encoded as the original was: format, quality, colour model and
+    profile, transparency outside the hole, 16 bits of grey, EXIF and XMP. But it is upright, its
+    orientation is 1, and the preview in its EXIF block, which would still show what was removed,
+    is gone. In a format without loss, every pixel outside the hole is the original's.
+
+    Raises Unusable when the original has another size, or cannot be read or written.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as photo:
+            photo.load()
+            # A telephone's JPEG may have further pictures behind it.
+            kind = "JPEG" if photo.format == "MPO" else photo.format
+            options = _as_written(photo, data)
+            upright = ImageOps.exif_transpose(photo)
+        if hole.shape != upright.size[::-1]:
+            raise Unusable(
+                f"the photograph is {upright.width}×{upright.height}, its result "
+                f"{hole.shape[1]}×{hole.shape[0]}; set fetch.fit to whole"
+            )
+        if kind not in KEPT:
+            kind, options = "PNG", {}
+        buffer = io.BytesIO()
+        _put_in(upright, result, hole).save(buffer, kind, exif=_exif(upright, kind), **options)
+    except Unusable:
+        raise
+    except Exception as error:
+        # What a damaged file makes Pillow throw has no common base.
+        raise Unusable(f"cannot be finished: {error or type(error).__name__}") from None
+    return buffer.getvalue(), kind
+
+
+def _as_written(photo: Image.Image, data: bytes) -> dict:
+    """Options of Pillow's that write a photograph the way it was written."""
+    options = {key: photo.info[key] for key in ("icc_profile", "xmp", "dpi") if key in photo.info}
+    if isinstance(photo, JpegImagePlugin.JpegImageFile):
+        swapped = photo.getexif().get(_TAGS.Orientation, 1) > 4
+        options |= {
+            # Turned by a quarter, a block's rows of frequencies are its columns.
+            "qtables": {n: _transposed(t) if swapped else t for n, t in photo.quantization.items()},
+            "subsampling": JpegImagePlugin.get_sampling(photo),
+            "progressive": "progressive" in photo.info,
+        }
+    elif photo.format == "WEBP":
+        options |= {"lossless": True, "exact": True} if _is_lossless(data) else {"quality": QUALITY}
+    elif photo.format == "AVIF":
+        options |= {"quality": QUALITY}
+    return options
+
+
+def _transposed(table: list[int]) -> list[int]:
+    return [table[8 * column + row] for row in range(8) for column in range(8)]
+
+
+def _is_lossless(webp: bytes) -> bool:
+    """Whether a WebP file has a lossless picture: chunks of a name and a length each."""
+    place = 12
+    while place + 8 <= len(webp):
+        if webp[place : place + 4] == b"VP8L":
+            return True
+        length = int.from_bytes(webp[place + 4 : place + 8], "little")
+        place += 8 + length + length % 2
+    return False
+
+
+def _exif(photo: Image.Image, kind: str | None) -> bytes:
+    exif = photo.getexif()
+    if kind == "TIFF":
+        for tag in exif.keys() - _ABOUT:
+            del exif[tag]
+    exif[_TAGS.Orientation] = 1
+    return exif.tobytes()  # without the second directory, which holds the preview
+
+
+def _put_in(photo: Image.Image, result: np.ndarray, hole: np.ndarray) -> Image.Image:
+    """``photo`` with ``result`` in the hole, in its own colour model if that has every colour."""
+    if photo.mode.startswith("I"):
+        grey = np.asarray(Image.fromarray(result).convert("L"))
+        values = np.array(photo)
+        values[hole] = grey[hole].astype(values.dtype) * 257
+        return Image.fromarray(values)
+    if photo.mode == "1":
+        photo = photo.convert("L")
+    elif photo.mode in ("P", "PA") or photo.has_transparency_data:
+        photo = photo.convert("RGBA" if photo.has_transparency_data else "RGB")
+    photo = photo.copy()
+    photo.info.pop("transparency", None)
+    photo.paste(Image.fromarray(result).convert(photo.mode), mask=Image.fromarray(hole))
+    return photo
