@@ -46,7 +46,7 @@ ELSEWHERE = {
     r"python stages/compare.py": "tests/test_compare.py",
     r"python stages/\w+.py --help": "tests/test_layout.py",
     r"python stages/fill.py": "tests/test_fill.py",
-    r"dvc exp run .*(-n (scratched|removed|hat)|-S inpaint)": "tests/test_readme.py, its settings",
+    r"dvc exp run .*-S (mask|fetch|inpaint)": "tests/test_readme.py, its settings",
     r"hf download|curl|pip install|python -m venv": "nowhere: it needs a network",
     r"chromium|pytest|python -c": "nowhere: it makes a picture, or is this",
 }  # fmt: skip
