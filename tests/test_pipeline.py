@@ -49,10 +49,12 @@ def test_scores_have_a_row_for_every_mask_and_method(clone):
         assert ids == [row["id"] for row in records.read(clone / "data" / "masks.jsonl")]
 
 
-def test_another_clone_makes_the_same_bytes(source, clone, tmp_path):
-    sh(source, "git", "clone", "-q", str(source), str(tmp_path / "other"))
-    sh(tmp_path / "other", "dvc", "repro")
+def test_another_clone_makes_the_same_bytes_and_leaves_git_clean(clone, tmp_path):
+    sh(clone, "git", "clone", "-q", str(clone), str(tmp_path / "other"))
+    printed = sh(tmp_path / "other", "dvc", "repro")
+    assert "Running stage 'inpaint'" in printed  # nothing came from a cache
     assert outputs(tmp_path / "other") == outputs(clone)
+    assert sh(tmp_path / "other", "git", "status", "--porcelain") == ""
 
 
 @pytest.fixture(scope="module")

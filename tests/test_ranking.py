@@ -165,6 +165,10 @@ def test_the_verdict_says_who_is_better_by_how_much_or_that_nobody_is():
     )
     mixed = ranking.rank(rows_of({"model": [0.5] * 8, "baseline": [0.3, 0.7] * 4}), {}, 0.2, 200, 0)
     assert "cannot be told apart" in tables.verdict(mixed, "ssim", {})
+    few = ranking.rank(rows_of({"model": [0.5] * 2, "baseline": [0.4] * 2}), {}, 0.2, 200, 0)
+    assert tables.verdict(few, "ssim", {}) == (
+        "SSIM: model is better than baseline by 0.1000 (2 photographs are too few for an interval)"
+    )
 
 
 def test_every_number_of_the_ranking_is_finite(ranked):

@@ -88,7 +88,9 @@ def verdict(ranking: dict[str, dict], metric: str, called: Mapping[str, str]) ->
     first, second = order[:2]
     names = called.get(first, first), called.get(second, second)
     distance = _number(figures[second], "behind", metric) + (f" {how.unit}" if how.unit else "")
-    if figures[second].get("behind_low", 1) <= 0:
+    if "behind_low" not in figures[second]:
+        distance += f" ({ranking['all']['images']} photographs are too few for an interval)"
+    elif figures[second]["behind_low"] <= 0:
         return f"{how.label}: {names[0]} and {names[1]} cannot be told apart: {distance}"
     return f"{how.label}: {names[0]} is better than {names[1]} by {distance}"
 
