@@ -1,14 +1,22 @@
 """Finished photographs: their format, quality, colours, EXIF, and the pixels around the hole."""
 
 import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 from skimage import data
 
+from wizard import images, records
 from wizard.finishing import finish
 from wizard.records import Unusable
+
+ROOT = Path(__file__).parents[1]
 
 HEIGHT, WIDTH = 64, 80
 PHOTO = Image.fromarray(data.astronaut()[:HEIGHT, :WIDTH])
@@ -124,3 +132,63 @@ def test_another_size_or_a_broken_file_is_one_line():
         finish(written(PHOTO, "PNG"), RESULT.transpose(1, 0, 2), HOLE.T)
     with pytest.raises(Unusable):
         finish(written(PHOTO, "PNG")[:200], RESULT, HOLE)
+
+
+def test_a_result_takes_on_the_colours_of_the_photographs_profile():
+    photo = with_another_profile()
+    pixels = images.read(photo, 10**6, to_srgb=True).pixels
+    after = np.asarray(finished(photo, HOLE, pixels)).astype(int)
+    before = np.asarray(Image.open(io.BytesIO(photo)))
+    assert np.abs(pixels.astype(int) - before)[HOLE].mean() > 3, "the profile makes a difference"
+    assert np.abs(after - before)[HOLE].mean() < 1.5
+
+
+def with_another_profile() -> bytes:
+    """A photograph whose profile has red and blue exchanged, which is far from sRGB."""
+    profile = bytearray(PROFILE)
+    count = int.from_bytes(profile[128:132], "big")
+    entries = {bytes(profile[132 + 12 * n : 136 + 12 * n]): 132 + 12 * n for n in range(count)}
+    red, blue = entries[b"rXYZ"] + 4, entries[b"bXYZ"] + 4
+    profile[red : red + 8], profile[blue : blue + 8] = (
+        profile[blue : blue + 8],
+        profile[red : red + 8],
+    )
+    return written(PHOTO, "PNG", icc_profile=bytes(profile))
+
+
+def test_the_command_writes_results_by_their_own_names_and_the_picked_sample(tmp_path):
+    (tmp_path / "photos").mkdir()
+    original = written(PHOTO, "JPEG", quality=90)
+    (tmp_path / "photos/My cat.JPG").write_bytes(original)
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    for key, value in (("source", "photos"), ("fit", "whole")):
+        text = re.sub(rf"^(  {key}:).*$", rf"\1 {value}", text, count=1, flags=re.M)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def stage(name: str):
+        command = [sys.executable, ROOT / "stages" / f"{name}.py"]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+
+    assert stage("fetch").returncode == 0
+    (photo,) = records.read(tmp_path / "data/images.jsonl")
+    hole = {"id": f"{photo['id']}_mask000", "image": photo["id"], "mask": 0, "status": "ok"}
+    records.write_atomic(tmp_path / f"data/masks/{hole['id']}.png", images.encode(HOLE))
+    rows = []
+    for sample, level in enumerate((10, 250)):
+        rows.append(hole | {"run": "model", "sample": sample, "file": f"inpainted/{sample}.png"})
+        plain = np.full((HEIGHT, WIDTH, 3), level, np.uint8)
+        records.write_atomic(tmp_path / "data" / rows[-1]["file"], images.encode(plain))
+    records.write(tmp_path / "data/inpainted.jsonl", rows)
+    picks = tmp_path / "data/picks.csv"
+    for text, level in (("id,sample\n", 10), (f"id,sample\n{hole['id']},1\n", 250)):
+        picks.write_text(text)
+        assert stage("finish").returncode == 0
+        made = np.asarray(Image.open(tmp_path / "data/own/results/My cat.JPG"))
+        assert abs(int(made[30, 40, 0]) - level) < 8
+    assert (tmp_path / "photos/My cat.JPG").read_bytes() == original
+    (tmp_path / "photos/My cat.JPG").write_bytes(written(PHOTO, "JPEG", quality=50))
+    answer = stage("finish")
+    assert answer.returncode == 1 and "was changed since" in answer.stderr

@@ -3,7 +3,7 @@
 import io
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, JpegImagePlugin
+from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin
 
 from wizard.records import Unusable
 
@@ -23,9 +23,9 @@ _ABOUT = {
 def finish(data: bytes, result: np.ndarray, hole: np.ndarray) -> tuple[bytes, str]:
     """The photograph ``data`` with the pixels of ``result`` in the hole; and its format's name.
 
-    ``data`` is the encoded original; ``result`` is uint8 H×W×3 and ``hole`` bool H×W, both of its
-    upright size. What comes back is encoded as the original was: format, quality, colour model and
-    profile, transparency outside the hole, 16 bits of grey, EXIF and XMP. But it is upright, its
+    ``data`` is the encoded original; ``result`` is uint8 H×W×3 in sRGB and ``hole`` bool H×W, both
+    of its upright size. What comes back is encoded as the original was: format, quality, colour
+    model and profile, transparency outside the hole, 16 bits of grey, EXIF, XMP. It is upright, its
     orientation is 1, and the preview in its EXIF block, which would still show what was removed,
     is gone. In a format without loss, every pixel outside the hole is the original's.
 
@@ -110,5 +110,22 @@ def _put_in(photo: Image.Image, result: np.ndarray, hole: np.ndarray) -> Image.I
         photo = photo.convert("RGBA" if photo.has_transparency_data else "RGB")
     photo = photo.copy()
     photo.info.pop("transparency", None)
-    photo.paste(Image.fromarray(result).convert(photo.mode), mask=Image.fromarray(hole))
+    filled = _in_profile(Image.fromarray(result), photo).convert(photo.mode)
+    photo.paste(filled, mask=Image.fromarray(hole))
     return photo
+
+
+def _in_profile(result: Image.Image, photo: Image.Image) -> Image.Image:
+    """``result``, which is sRGB, in the colours of the photograph's profile."""
+    own = photo.info.get("icc_profile")
+    mode = {"RGBA": "RGB", "LA": "L"}.get(photo.mode, photo.mode)
+    if not own:
+        return result
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(own))
+        made = ImageCms.profileToProfile(
+            result, ImageCms.createProfile("sRGB"), profile, outputMode=mode
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return result  # fetch could not read it either, and took the colours for sRGB
+    return made or result
