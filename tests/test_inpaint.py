@@ -310,3 +310,27 @@ def test_a_result_whose_file_differs_outside_the_hole_is_never_written(run, monk
     with pytest.raises(AssertionError, match="a pixel outside the hole changed"):
         list(work.run(plan, worker, jobs, engine.Speed()))
     assert not list((run / "data" / "inpainted").rglob("*.png"))
+
+
+def test_two_runs_beside_each_other_share_a_cache_and_leave_each_others_files_alone(
+    filled, prepared, tmp_path
+):
+    """As queued experiments do under one DVC_ROOT; both trim, since the cap holds nothing."""
+    running = []
+    for name in ("one", "other"):
+        folder = tmp_path / name
+        shutil.copytree(prepared, folder)
+        configure(folder, cache_gb="0")
+        running.append(
+            subprocess.Popen(
+                [sys.executable, ROOT / "stages" / "inpaint.py"],
+                cwd=folder,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "DVC_ROOT": str(tmp_path)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    for process in running:
+        said = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, said
+    assert digests(tmp_path / "one") == digests(tmp_path / "other") == digests(filled)
