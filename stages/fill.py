@@ -1,0 +1,72 @@
+"""Fill the hole of one photograph, now.
+
+    python stages/fill.py photo.jpg mask.png [-o filled.jpg] [--prompt …] [--model …]
+
+The mask is white where the hole is, and as large as the photograph. The result has the photograph's
+size, format, colours and EXIF; without -o it is called <photo>_filled and lies beside it. A file
+that exists is overwritten with --force only. Settings are those of params.yaml, which stays as it
+is, and nothing is kept for DVC. --model names a checkpoint, or a classical method: telea is best
+for scratches.
+"""
+
+import time
+from pathlib import Path
+
+import inpaint
+from wizard import console, finishing, images, models, params, records
+from wizard.masks import files
+
+CLASSICAL = [name for name in models.BACKENDS if name != "diffusers"]
+ARGUMENTS = {
+    "photo": {"type": Path},
+    "mask": {"type": Path},
+    "-o": {"dest": "output", "type": Path, "help": "where the result goes"},
+    "--prompt": {"help": "what the hole should show; default: inpaint.prompt"},
+    "--model": {"help": f"a checkpoint or one of {', '.join(CLASSICAL)}; default: inpaint.model"},
+    "--force": {"action": "store_true", "help": "overwrite the output"},
+}
+
+
+def main(
+    params_path: Path,
+    photo: Path,
+    mask: Path,
+    output: Path | None,
+    prompt: str | None,
+    model: str | None,
+    force: bool,
+) -> None:
+    start = time.monotonic()
+    settings = params.load(params_path)
+    output = output or photo.with_name(f"{photo.stem}_filled{photo.suffix}")
+    if output.exists() and (not force or output.samefile(photo)):
+        hint = "is the photograph itself" if output.samefile(photo) else "exists; add --force"
+        raise console.BadSetting(f"{output}: {hint}, or give another name with -o")
+    data = photo.read_bytes()
+    image = images.read(data, settings.fetch.max_pixels, to_srgb=True).pixels
+    hole = files.load(mask, *image.shape[:2], settings.mask.hole)
+    filled = fill(settings, image, hole, prompt, model)
+    finished, _ = finishing.finish(data, filled, hole)
+    records.write_atomic(output, finished)
+    print(f"{output}: {time.monotonic() - start:.1f} s")
+
+
+def fill(settings: params.Params, image, hole, prompt: str | None, model: str | None):
+    """The photograph (uint8 H×W×3) with its hole (bool H×W) filled; raises Unusable."""
+    changes = {"prompt": prompt} if prompt is not None else {}
+    if model:
+        name = {"backend": model} if model in CLASSICAL else {"model": model, "revision": None}
+        changes |= {"backend": "diffusers"} | name
+    method = settings.inpaint.methods()["model"].model_copy(update=changes)
+    call = ([image], [hole], [settings.inpaint.seed], [(method.prompt, method.negative_prompt)])
+    runtime = settings.runtime.model_copy(update={"runner": "local", "batch_size": 1})
+    with inpaint.start_workers(method, runtime) as workers:
+        ((answer, _),) = workers.map("fill", [call])
+    filled = answer if isinstance(answer, records.Unusable) else answer[0]
+    if isinstance(filled, records.Unusable):
+        raise filled
+    return images.composite(image, filled, hole)
+
+
+if __name__ == "__main__":
+    console.stage(main, __doc__, ARGUMENTS)

@@ -1,0 +1,55 @@
+"""One photograph filled by a command."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from skimage import data
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(folder: Path, *arguments: str):
+    return subprocess.run(
+        [sys.executable, ROOT / "stages/fill.py", "--params", ROOT / "params.yaml", *arguments],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_photograph_larger_than_the_model_is_filled_beside_itself_and_never_overwritten(tmp_path):
+    original = data.astronaut()[:240, :300]
+    hole = np.zeros((240, 300), bool)
+    hole[60:130, 90:150] = True
+    Image.fromarray(original).save(tmp_path / "me.png")
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    model = str(ROOT / "data/models/face-tiny")
+    answer = run(tmp_path, "me.png", "mask.png", "--model", model)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("me_filled.png: ")
+    filled = np.asarray(Image.open(tmp_path / "me_filled.png"))
+    assert np.array_equal(filled[~hole], original[~hole])
+    assert not np.array_equal(filled[hole], original[hole])
+
+    again = run(tmp_path, "me.png", "mask.png", "--model", "telea")
+    assert again.returncode == 2 and "exists; add --force" in again.stderr
+    assert run(tmp_path, "me.png", "mask.png", "--model", "telea", "--force").returncode == 0
+    telea = np.asarray(Image.open(tmp_path / "me_filled.png"))
+    assert not np.array_equal(telea, filled) and np.array_equal(telea[~hole], original[~hole])
+    itself = run(tmp_path, "me.png", "mask.png", "-o", "me.png", "--force")
+    assert itself.returncode == 2 and "the photograph itself" in itself.stderr
+
+
+def test_bad_input_is_one_line(tmp_path):
+    Image.fromarray(data.astronaut()[:64, :64]).save(tmp_path / "me.png")
+    Image.fromarray(np.ones((32, 64), bool)).save(tmp_path / "small.png")
+    (tmp_path / "text.png").write_text("no image")
+    for photo, mask in (("me.png", "small.png"), ("gone.png", "small.png"), ("text.png", "me.png")):
+        answer = run(tmp_path, photo, mask, "--model", "mean")
+        assert answer.returncode and answer.stderr.count("\n") == 1, answer.stderr
+        assert answer.stderr.startswith("fill.py: ")
