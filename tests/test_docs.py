@@ -47,7 +47,7 @@ ELSEWHERE = {
     r"python tests/benchmarks/": "tests/test_benchmarks.py",
     r"python stages/compare.py": "tests/test_compare.py",
     r"python stages/\w+.py --help": "tests/test_layout.py",
-    r"python stages/fill.py": "tests/test_fill.py",
+    r"python stages/(fill|finish).py": "tests/test_fill.py, tests/test_finishing.py",
     r"dvc exp run .*-S ": "tests/test_readme.py, its settings",
     r"hf download|curl|pip install|python -m venv": "nowhere: it needs a network",
     r"chromium|pytest|python -c": "nowhere: it makes a picture, or is this",
