@@ -127,7 +127,7 @@ def call(runs: list[Run]) -> dict[str, str]:
     differ = [key for key in keys if len({repr(run.settings.get(key)) for run in runs}) > 1]
     short = [key.partition(".")[2] for key in differ]
     shown = [one if short.count(one) == 1 else key for key, one in zip(differ, short, strict=True)]
-    called = {}
+    called: dict[str, str] = {}
     for run in runs:
         values = (run.settings.get(key) for key in differ)
         told = [f"{name}={value}" for name, value in zip(shown, values, strict=True)]

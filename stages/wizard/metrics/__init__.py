@@ -27,7 +27,7 @@ def score(
         raise ValueError(f"sizes differ: result, mask (and original) are {shapes}")
     if not mask.any():
         raise ValueError("the mask has no hole, there is nothing to score")
-    values = {}
+    values: dict[str, float | None] = {}
     for name in AGAINST_ORIGINAL if original is not None else WITHOUT_ORIGINAL:
         metric = import_module(f"wizard.metrics.{name}")
         if original is not None:

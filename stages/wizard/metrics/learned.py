@@ -8,7 +8,7 @@ on Inception features, as papers report them, and the two distances on DINOv2 fe
 ``kd``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -45,7 +45,7 @@ class Result:
 
 
 def score(
-    names: list[str], results: list[Result], setup: Setup
+    names: Sequence[str], results: list[Result], setup: Setup
 ) -> Iterator[tuple[str, list[float | None]]]:
     """Columns ``learned_<name>`` for scores.csv: one value per result, None where it has none.
 
@@ -65,7 +65,7 @@ def score(
 
 
 def compare(
-    names: list[str], results: list[Result], setup: Setup, seed: int
+    names: Sequence[str], results: list[Result], setup: Setup, seed: int
 ) -> Iterator[tuple[tuple[str, str], float]]:
     """Figures of each method's results as a whole, as pairs of (method, ``learned_<name>``).
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Setup:
         return torch.device(devices.pick(self.device))
 
 
-def pretrained(kind: type, model: str, **options):
+def pretrained(kind: Any, model: str, **options):
     """A network or tokenizer of transformers, from a folder, the Hub, or the Hub's cache.
 
     Raises ValueError with one line when it cannot be had.

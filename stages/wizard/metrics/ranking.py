@@ -6,6 +6,7 @@ it is hard. Intervals are 95% and come from resampled photographs (see ``interva
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -50,7 +51,11 @@ def rank(
 def _rank_bin(rows: list[dict], resamples: int, seed: int) -> dict:
     image_of = {row["id"]: row["image"] for row in rows}
     images = np.array(list(image_of.values()))
-    ranking = {"holes": len(images), "images": len(set(image_of.values())), "metrics": {}}
+    ranking: dict[str, Any] = {
+        "holes": len(images),
+        "images": len(set(image_of.values())),
+        "metrics": {},
+    }
     methods = in_order(row["method"] for row in rows)
     measured = [name for name in METRICS if any(row.get(name) is not None for row in rows)]
     contests = [

@@ -1,6 +1,7 @@
 """What people said, in figures: scores of 1–5, choices, and which metric says the same."""
 
 from collections.abc import Iterable
+from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -13,9 +14,7 @@ from wizard.opinions import CRITERIA, PREFERENCE, TIE
 DIGITS = 3
 
 
-def summarise(
-    answers: list[dict], rows: list[dict], resamples: int, seed: int
-) -> dict[str, int | dict]:
+def summarise(answers: list[dict], rows: list[dict], resamples: int, seed: int) -> dict[str, Any]:
     """The figures of ratings.json.
 
     ``answers`` are those of ``opinions.read``, ``rows`` those of scores.csv that were scored; only
@@ -38,29 +37,29 @@ def summarise(
     scored = {(row["id"], row["sample"], row["method"]): row for row in rows}
     known = [row for row in answers if all(key in scored for key in _subjects(row, scored))]
     given = list({_asked(row): row for row in known}.values())
-    summary = {
+    summary: dict[str, Any] = {
         "ratings": len(given),
         "raters": len({row["rater"] for row in given}),
         "unknown": len(answers) - len(known),
     }
     image_of = {row["id"]: row["image"] for row in rows}
-    draws = {"resamples": resamples, "seed": seed}
     for criterion in CRITERIA:
         about = [row for row in given if row["criterion"] == criterion]
-        figures = {}
+        figures: dict[str, Any] = {}
         for method in in_order(row["run"] for row in about):
             own = [row for row in about if row["run"] == method]
             values = [row["value"] for row in own]
             figures[method] = {"count": len(own)}
-            figures[method] |= _mean(values, [image_of[row["id"]] for row in own], **draws)
+            figures[method] |= _mean(values, [image_of[row["id"]] for row in own], resamples, seed)
         figures |= _agreement(about, "ordinal")
         if figures:
             summary[criterion] = figures
     choices = [row for row in given if row["criterion"] == PREFERENCE]
     if choices:
-        summary |= _preference(choices, image_of, **draws)
-        summary["choices"] = _choices(choices, image_of, **draws)
-        predicts = _predicts(choices, scored, summary["choices"]["methods"], **draws)
+        summary |= _preference(choices, image_of, resamples, seed)
+        summary["choices"] = _choices(choices, image_of, resamples, seed)
+        scores = summary["choices"]["methods"]
+        predicts = _predicts(choices, scored, scores, resamples, seed)
         summary |= {"predicts": predicts} if predicts else {}
     return summary
 
@@ -153,7 +152,8 @@ def _predicts(
 ) -> dict[str, dict]:
     predicts = {}
     for name, how in METRICS.items():
-        hits, images, losses = [], [], {}
+        hits, images = [], []
+        losses: dict[str, list[float]] = {}
         for row in choices:
             pair = [scored[key] for key in _subjects(row, scored)]
             if how.best is None or any(one.get(name) is None for one in pair):
@@ -181,7 +181,7 @@ def _correlation(losses: dict[str, list[float]], strengths: dict[str, dict]) -> 
     return _rounded({"correlation": spearmanr(goodness, scores).statistic})
 
 
-def _agreement(rows: Iterable[dict], level: str) -> dict[str, float]:
+def _agreement(rows: Iterable[dict], level: Literal["ordinal", "nominal"]) -> dict[str, float]:
     """Krippendorff's alpha over what was asked; empty when it is undefined.
 
     What was asked is a result of a method, or a pair of them; a pair's answers are numbered in

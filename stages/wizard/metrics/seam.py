@@ -36,7 +36,8 @@ def score_alone(result: np.ndarray, mask: np.ndarray, ring_px: int) -> dict[str,
 
 def _steps(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """|p − q| in every channel: of pairs across the edge, and of the known pairs that follow."""
-    across, outside = [], []
+    across: list[np.ndarray] = []
+    outside: list[np.ndarray] = []
     for pixels, hole in ((image, mask), (image.swapaxes(0, 1), mask.T)):
         crosses = hole[:, :-1] != hole[:, 1:]
         follows = np.zeros_like(crosses)

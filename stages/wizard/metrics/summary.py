@@ -5,6 +5,7 @@ image. Numbers follow these names, so a new metric appears here without being na
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ Columns = dict[tuple[str, str], np.ndarray]
 
 def quality(
     rows: list[dict], failed: int, ssim_target: float, resamples: int, seed: int
-) -> dict[str, int | float | dict]:
+) -> dict[str, Any]:
     """The figures of quality.json from the rows that were scored.
 
     ``count`` results of the model, ``failed`` items, ``identical`` results (equal to their
@@ -41,7 +42,7 @@ def quality(
     all are rounded to what another machine reproduces.
     """
     own = [row for row in rows if row["method"] == MODEL]
-    summary = {"count": len(own), "failed": failed}
+    summary: dict[str, Any] = {"count": len(own), "failed": failed}
     if not own:
         return summary
     columns = _columns(rows)
@@ -88,7 +89,7 @@ def by_hole(rows: list[dict], width: float, resamples: int, seed: int) -> dict[s
     only where there are photographs enough.
     """
     bins = {"all": rows} | in_bins(rows, width)
-    summary = {}
+    summary: dict[str, dict[str, Any]] = {}
     for name, members in bins.items():
         own = [row for row in members if row["method"] == MODEL]
         if own or name == "all":
@@ -211,8 +212,8 @@ def _samples(own: list[dict], columns: Columns) -> dict:
         samples_of.setdefault(row["id"], []).append(index)
     summary = {"per_mask": 1 + most, "expected": {}, "best": {}}
     for name in names:
-        samples = (columns[MODEL, name][indices] for indices in samples_of.values())
-        samples = [known for one in samples if len(known := one[~np.isnan(one)])]
+        values = (columns[MODEL, name][indices] for indices in samples_of.values())
+        samples = [known for one in values if len(known := one[~np.isnan(one)])]
         for key, of_hole in (("expected", np.mean), ("best", np.max)):
             summary[key][name] = metric(name).rounded(np.mean([of_hole(one) for one in samples]))
     return summary
