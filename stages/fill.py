@@ -17,7 +17,7 @@ from wizard import console, finishing, images, models, params, records
 from wizard.masks import files
 
 CLASSICAL = [name for name in models.BACKENDS if name != "diffusers"]
-ARGUMENTS = {
+ARGUMENTS: dict[str, dict] = {
     "photo": {"type": Path},
     "mask": {"type": Path},
     "-o": {"dest": "output", "type": Path, "help": "where the result goes"},
@@ -44,7 +44,8 @@ def main(
         raise console.BadSetting(f"{output}: {hint}, or give another name with -o")
     data = photo.read_bytes()
     image = images.read(data, settings.fetch.max_pixels, to_srgb=True).pixels
-    hole = files.load(mask, *image.shape[:2], settings.mask.hole)
+    height, width = image.shape[:2]
+    hole = files.load(mask, height, width, settings.mask.hole)
     filled = fill(settings, image, hole, prompt, model)
     finished, _ = finishing.finish(data, filled, hole)
     records.write_atomic(output, finished)
