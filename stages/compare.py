@@ -5,7 +5,7 @@
 A REV is what DVC takes for one: a commit, branch, tag, the name of an experiment, or `workspace`;
 a single one is compared with the workspace. The scores come from DVC's cache or remote, nothing
 is computed anew and no file of the pipeline is touched. Prints how the models of these runs stand,
-best first, and writes metrics/comparison.md and .tex with all metrics. Runs are called by what
+best first, and writes metrics/comparison.md and .tex with all metrics. Runs are named after what
 differs in their settings, paired hole by hole, and refused unless images and masks are the same.
 """
 

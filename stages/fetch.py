@@ -74,7 +74,7 @@ def download(photo: sources.Photo) -> sources.Photo:
 
 
 def fail(error: Exception) -> bytes:
-    """What reading a photograph comes to whose download failed."""
+    """The outcome of reading a photograph whose download failed."""
     raise error
 
 

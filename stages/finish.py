@@ -1,4 +1,4 @@
-"""Put the results back into the photographs of one's own.
+"""Put the results back into your own photographs.
 
     dvc repro && python stages/finish.py
 

@@ -10,9 +10,9 @@ neither git nor DVC keeps it). The runs:
     model      the results: what the model made of the hole, the original, exactly, elsewhere
     baseline   a classical method, treated like the model: what a model has to beat
     <name>     a contender of inpaint.contenders, treated like the model
-    raw        what the model painted everywhere (inpaint.keep_raw)
+    raw        the model's output, outside the hole too (inpaint.keep_raw)
     roundtrip  the original after the model's autoencoder: the autoencoder's own loss
-    again, baseline_again   results of the two, parts of which were filled once more to see
+    again, baseline_again   results of the two, parts of which were re-inpainted to see
                whether they agree with themselves (inpaint.self_consistency)
 
 Results are kept under .work/inpaint by everything that determines them: a killed run resumes where

@@ -178,7 +178,9 @@ def test_a_prior_that_is_missing_says_how_to_add_it(checkpoint, tmp_path):
 def test_a_checkpoint_of_no_family_names_the_families(checkpoint, tmp_path, name):
     index_file = tmp_path / "model_index.json"
     index_file.write_text(json.dumps({"_class_name": name}))
-    with pytest.raises(BadSetting, match=f"{name} is of no family.*FluxFill.*QwenImage"):
+    with pytest.raises(
+        BadSetting, match=f"{name} is of no family supported here.*FluxFill.*QwenImage"
+    ):
         load(tmp_path)
 
 

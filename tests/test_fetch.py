@@ -130,7 +130,7 @@ def test_frame_puts_the_eyes_where_ffhq_has_them():
 
 
 def test_frame_beyond_the_photograph_is_refused():
-    with pytest.raises(ValueError, match="leaves the 60×60 photograph"):
+    with pytest.raises(ValueError, match="extends beyond the 60×60 photograph"):
         align.frame(np.zeros((60, 60, 3), np.uint8), ((10, 10), (50, 10)), 32)
 
 
@@ -360,7 +360,7 @@ def test_metadata_in_a_folder_below_speaks_of_that_folder(run, album):
     [
         ("metadata.jsonl", "{not json", r"metadata.jsonl: cannot be read"),
         ("metadata.jsonl", '{"text": "x"}', r"metadata.jsonl:1: no file_name"),
-        ("metadata.jsonl", '{"file_name": "a.png", "text": 7}', "prompt is no text"),
+        ("metadata.jsonl", '{"file_name": "a.png", "text": 7}', "prompt is not text"),
         ("metadata.csv", "file_name,text\na.png,x\na.png,y\n", "csv:3: a second row for a.png"),
         ("metadata.csv", b"file_name,text\na.png,\xff\n", "metadata.csv: not UTF-8"),
     ],

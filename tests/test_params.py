@@ -56,9 +56,21 @@ BAD = [
         "few: {strength: 0.1, num_inference_steps: 5}",
         "inpaint.contenders.few.num_inference_steps = 5: times strength 0.1 leaves no denoising",
     ),
-    ("mean: {backend: mean}", "raw: {backend: mean}", "inpaint.contenders.raw: a name is of 1"),
-    ("mean: {backend: mean}", "../x: {backend: mean}", "inpaint.contenders.../x: a name is of 1"),
-    ("mean: {backend: mean}", "size: {backend: mean}", "inpaint.contenders.size: a name is of 1"),
+    (
+        "mean: {backend: mean}",
+        "raw: {backend: mean}",
+        "inpaint.contenders.raw: use 1 to 40 lowercase",
+    ),
+    (
+        "mean: {backend: mean}",
+        "../x: {backend: mean}",
+        "inpaint.contenders.../x: use 1 to 40 lowercase",
+    ),
+    (
+        "mean: {backend: mean}",
+        "size: {backend: mean}",
+        "inpaint.contenders.size: use 1 to 40 lowercase",
+    ),
     ("mean: {backend: mean}", "mean: 3", "inpaint.contenders = 3: allowed: a mapping from names"),
 ]
 

@@ -287,7 +287,7 @@ def test_a_table_without_any_score_is_told_in_one_line(tmp_path, monkeypatch):
 
 def test_a_cell_that_is_no_number_is_named(tmp_path):
     (tmp_path / "scores.csv").write_text("id,mask,sample,status,ssim\na,0,0,ok,high\n")
-    with pytest.raises(ValueError, match=r"scores.csv:2: column ssim: 'high' is no number"):
+    with pytest.raises(ValueError, match=r"scores.csv:2: column ssim: 'high' is not a number"):
         scores.read(tmp_path / "scores.csv")
 
 

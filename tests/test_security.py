@@ -324,7 +324,7 @@ def flipped(data: bytes) -> bytes:
         (lambda data: data[: 4 * MEMBER] + bytes(512) + data[4 * MEMBER + 512 :], "follows"),
         (lambda data: data[: 4 * MEMBER], "end marker"),
         (lambda data: data[: 4 * MEMBER + 300], "end marker"),
-        (lambda data: data + data, "follows behind"),
+        (lambda data: data + data, "data follow the archive's end"),
     ],
 )
 def test_a_damaged_tar_never_shortens_a_data_set(run, tmp_path, damage, reason):
@@ -358,9 +358,9 @@ def test_an_archive_that_unpacks_to_nothing_but_zeros_is_given_up(run, tmp_path)
 def test_a_pipe_is_not_waited_for(run, album, tmp_path):
     os.mkfifo(album / "pipe.png")
     rows, _ = run(album)
-    assert rows["good.png"]["status"] == "ok" and rows["pipe.png"]["error"] == "no regular file"
+    assert rows["good.png"]["status"] == "ok" and rows["pipe.png"]["error"] == "not a regular file"
     os.mkfifo(tmp_path / "pipe.tar")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         run(tmp_path / "pipe.tar")
 
 

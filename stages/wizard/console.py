@@ -52,7 +52,7 @@ def stage(main: Callable[..., None], doc: str, arguments: Mapping[str, dict] | N
     except MemoryError:
         sys.exit(_complain("out of memory; lower runtime.workers. What was finished is kept", 1))
     except KeyboardInterrupt:
-        sys.exit(_complain("interrupted; what was finished is kept, run again to go on", 130))
+        sys.exit(_complain("interrupted; what was finished is kept, run again to resume", 130))
 
 
 def _complain(error: object, code: int) -> int:

@@ -136,8 +136,8 @@ class Inpaint(Method):
         for name, changes in self.contenders.items():
             if not CONTENDER.fullmatch(name) or name in RESERVED:
                 raise ValueError(
-                    f"contenders.{name}: a name is of 1 to 40 small letters, digits, - and _, and "
-                    f"none of {', '.join(RESERVED)}"
+                    f"contenders.{name}: use 1 to 40 lowercase letters, digits, - and _, and none "
+                    f"of the names {', '.join(RESERVED)}"
                 )
             for key in changes.keys() - Method.model_fields:
                 raise ValueError(

@@ -70,10 +70,10 @@ def draw(
     of its own; `variant` is one of the shape's VARIANTS or None, the first of them. Of `options`
     there are `image`, uint8 height×width×3, and `aligned`: whether it is framed like FFHQ. The same
     state of `rng` gives the same mask. Raises Unusable for an image of fewer than two pixels a
-    side, and whatever a shape says is no photograph for it.
+    side, and for a photograph that a shape cannot be drawn on.
     """
     if min(height, width) < 2:
-        raise Unusable(f"an image of {width}×{height} has no room for a hole and a rest")
+        raise Unusable(f"an image of {width}×{height} is too small to hold a hole")
     module = _module(shape)
     if variants := getattr(module, "VARIANTS", ()):
         options["variant"] = variant or variants[0]

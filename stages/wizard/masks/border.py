@@ -1,4 +1,4 @@
-"""A frame around the image, to be painted outwards."""
+"""A frame around the image, to be extended outwards."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a result is worth. One file a metric; the tables below say which are measured when.
+"""What a result is worth. One file per metric; the tables below say which are measured when.
 
 A metric's file has ``score(original, result, mask, ring_px)`` and, when it can also judge
 without a truth, ``score_alone(result, mask, ring_px)``. Both take uint8 H×W×3 images and a

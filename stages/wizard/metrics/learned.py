@@ -80,8 +80,8 @@ def compare(
     photographs = sorted({one.original for one in results})
     if len(photographs) < 2:
         raise ValueError(
-            f"evaluate.learned: {', '.join(asked)} compare sets of pictures, and there is one "
-            "photograph only; take more photographs or remove them"
+            f"evaluate.learned: {', '.join(asked)} compare sets of pictures, and there is only "
+            "one photograph; take more photographs or remove them"
         )
     place = {path: number for number, path in enumerate(photographs)}
     paired = np.array([place[one.original] for one in results])

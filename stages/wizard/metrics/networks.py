@@ -38,8 +38,8 @@ def pretrained(kind: Any, model: str, **options):
         return kind.from_pretrained(model, **options)
     except OSError:
         raise ValueError(
-            f"weights of {model} are not on this machine and the Hub gives none; where it can be "
-            f"reached run `hf download {model}`, or set evaluate.learned to []"
+            f"weights of {model} are not on this machine and the Hub does not give them; where it "
+            f"can be reached run `hf download {model}`, or set evaluate.learned to []"
         ) from None
 
 

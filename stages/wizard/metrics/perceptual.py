@@ -1,8 +1,8 @@
 """LPIPS (AlexNet): how different two pictures look, 0 for the same, lower is better.
 
 Zhang et al. 2018, "The unreasonable effectiveness of deep features as a perceptual metric", with
-version 0.1 of their weights: squared differences of AlexNet's activations, each pixel's brought
-to length 1, weighted by channel as fits the choices that people made, averaged over the picture
+version 0.1 of their weights: squared differences of AlexNet's activations, each pixel's scaled
+to unit length, weighted by channel as fits the choices that people made, averaged over the picture
 and summed over five layers. Not to be set beside LPIPS on VGG or SqueezeNet.
 """
 

@@ -1,6 +1,6 @@
 """SSIM, PSNR and mean absolute error over the image, in the hole, and in the ring at its edge.
 
-Conventions decide these numbers, so here they are:
+Conventions determine these numbers, so here they are:
 
 - Images are uint8 RGB and are compared as they are: range 255, no colour conversion.
 - SSIM: Wang et al. 2004, "Image quality assessment: from error visibility to structural

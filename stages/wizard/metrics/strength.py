@@ -91,7 +91,7 @@ def _count(cells: np.ndarray, group: np.ndarray, pairs: int) -> np.ndarray:
 
 
 def _fit(counts: np.ndarray, features: np.ndarray, start: np.ndarray, rounds: int) -> np.ndarray:
-    """The likeliest scores, and last log ν, of many counts at once: counts×(methods + 1).
+    """The posterior mode of scores and log ν, for many counts at once: counts×(methods + 1).
 
     Newton's method on a concave function; ``features`` is pairs×answers×(methods + 1).
     """

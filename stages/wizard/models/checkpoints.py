@@ -185,7 +185,7 @@ def _family(model: str, folder: Path) -> tuple[families.Family, dict]:
     family = families.of(str(name))
     if family is None:
         known = ", ".join(families.FAMILIES)
-        raise _bad("model", model, f"{name} is of no family that fills holes here: {known}")
+        raise _bad("model", model, f"{name} is of no family supported here: {known}")
     if family.needs and family.needs[0] not in index:
         raise _bad(
             "model", model, f"has no {family.needs[0]}; make one that has: {family.needs[1]}"

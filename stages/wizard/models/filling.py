@@ -120,7 +120,7 @@ class Filler:
         return np.pad(array, [*padding, (0, 0)][: array.ndim], mode="reflect")
 
     def _in_batches(self, function: Callable, *columns: Sequence) -> list:
-        """``function`` over equally long columns, always ``batch_size`` rows a call."""
+        """``function`` over equally long columns, always ``batch_size`` rows per call."""
         rows = list(zip(*columns, strict=True))
         done: list = []
         while len(done) < len(rows):

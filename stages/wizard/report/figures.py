@@ -279,7 +279,7 @@ def hole_fraction(rows: Sequence[dict], labels: Labels) -> Figure | None:
                 label=labels[method],
             )
         axis.set(xlabel="Hole (% of the image)", ylabel=metric(name).title)
-    figure.supxlabel(f"One point per result; N = {len(shares)} results a method", fontsize=8)
+    figure.supxlabel(f"One point per result; N = {len(shares)} results per method", fontsize=8)
     _name_methods(figure, axes, labels)
     return figure
 

@@ -9,8 +9,8 @@ const VIEWS = new Map([["original", "Original"], ["masked", "Masked"], ...METHOD
 const ABOUT = new Map([
   ...VIEWS,
   ["masked", "Masked: the hole in stripes"],
-  ["roundtrip", "The original after the model's autoencoder"],
-  ["error", "Difference of model and original: black none, light yellow 64 of 255 levels or more"],
+  ["roundtrip", "Autoencoder round trip: the original, encoded and decoded by the model"],
+  ["error", "Difference between model and original: black is none, light yellow 64 of 255 levels or more"],
 ]);
 const metrics = new Map(data.metrics.map((metric) => [metric.name, metric]));
 const byId = new Map(data.results.map((result) => [result.id, result]));

@@ -38,7 +38,7 @@ def _typed(row: dict[str, str], where: str) -> dict:
                 typed[column] = float(cell) if cell else None
         except (TypeError, ValueError):
             raise ValueError(
-                f"{where}: column {column}: {cell!r} is no number; run evaluate again"
+                f"{where}: column {column}: {cell!r} is not a number; run evaluate again"
             ) from None
     return typed
 

@@ -1,4 +1,4 @@
-"""Where photographs come from: one file a kind of source, one line each in the table below."""
+"""Where photographs come from: one file per kind of source, one line each in the table below."""
 
 import os
 import re

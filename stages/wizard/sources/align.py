@@ -17,8 +17,8 @@ Eyes = tuple[tuple[float, float], tuple[float, float]]
 def corners(eyes: Eyes) -> list[tuple[float, float]]:
     """Top left, top right, bottom right, bottom left of the frame in pixels of the photograph.
 
-    ``eyes`` are the (x, y) centres of the two eyes, the one further left first. Two points decide
-    a similarity z ↦ a·z + b of the complex plane, frame to photograph.
+    ``eyes`` are the (x, y) centres of the two eyes, the one further left first. Two points
+    determine a similarity z ↦ a·z + b of the complex plane, frame to photograph.
     """
     left, right = (complex(*eye) for eye in eyes)
     scale = (right - left) / (RIGHT_EYE - LEFT_EYE)
@@ -36,7 +36,8 @@ def frame(image: np.ndarray, eyes: Eyes, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     top_left, top_right, bottom_right, bottom_left = quad = corners(eyes)
     if any(not (0 <= x <= width and 0 <= y <= height) for x, y in quad):
-        raise Unusable(f"the frame around the eyes {eyes} leaves the {width}×{height} photograph")
+        size = f"{width}×{height}"
+        raise Unusable(f"the frame around the eyes {eyes} extends beyond the {size} photograph")
     side = abs(complex(*top_right) - complex(*top_left))
     fine = size * int(np.ceil(max(1.0, 2 * side / size)))
     warped = Image.fromarray(image).transform(

@@ -68,7 +68,7 @@ def tar(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
         raise ValueError("the archive is damaged or cut: it does not end with an end marker")
     while rest := unpacked.read(CHUNK):
         if rest.strip(b"\0"):
-            raise ValueError("something follows behind the archive's end: it is damaged, or two")
+            raise ValueError("data follow the archive's end: it is damaged, or two archives in one")
 
 
 class _Raw(io.RawIOBase):

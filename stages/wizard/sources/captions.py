@@ -120,5 +120,5 @@ def _facts(row: dict, place: str) -> tuple[str, dict[str, str]]:
     facts = {new: row[old] for old, new in COLUMNS.items() if row.get(old)}
     for key, text in facts.items():
         if not isinstance(text, str) or len(text) > MAX_LENGTH:
-            raise BadSetting(f"{place}: {key} is no text of at most {MAX_LENGTH} characters")
+            raise BadSetting(f"{place}: {key} is not text of at most {MAX_LENGTH} characters")
     return name, {key: text.strip() for key, text in facts.items()}

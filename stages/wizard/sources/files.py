@@ -132,7 +132,7 @@ def _captioned(photo_id: str, shown: str, name: str, read, told: captions.Captio
 def _open(system: FileSystem, path: str) -> IO[bytes]:
     """A file to be read from its beginning to its end."""
     if isinstance(system, LocalFileSystem) and not stat.S_ISREG(os.stat(path).st_mode):
-        raise Unusable("no regular file")  # a pipe would be waited for without end
+        raise Unusable("not a regular file")  # a pipe would be waited for without end
     if path.startswith(WEB):
         # One request for all of it. A block size of 0 asks for a stream, whose size is not used.
         return system.open(path, "rb", block_size=0, size=1)

@@ -174,7 +174,7 @@ def photo(value: dict | None, number: int, place: str, max_bytes: int, facts: di
     photo_id, path = f"{number:05d}", (value or {}).get("path")
     name = f"row {number}" + (f": {printable(_basename(path))}" if path else "")
     if not isinstance(facts.get("prompt", ""), str):
-        return refused(photo_id, name, "its caption is no text; name another fetch.caption_column")
+        return refused(photo_id, name, "its caption is not text; name another fetch.caption_column")
     if value and value["bytes"]:
         return Photo(photo_id, name, partial(bounded, value["bytes"], max_bytes), facts=facts)
     if path and _inside(path, place):

@@ -17,7 +17,7 @@ BYTES_PER_PIXEL = 8
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of a source: the fetch settings that decide which photographs come."""
+    """What a user asks of a source: the fetch settings that determine which photographs come."""
 
     source: str
     split: str = "train"
