@@ -32,13 +32,13 @@ def rewritten(text: str) -> str:
 
 
 def speed() -> Rows:
-    yield "", "this pipeline", "beside"
+    yield "", "this pipeline", "compared with"
     fill, evaluate, fetch = _measured("fill"), _measured("evaluate"), _measured("fetch")
     model, telea = (fill[name]["one item more"]["seconds"] for name in ("model", "telea"))
     yield (
         "a hole of the embedded model, 128×128, 2 steps",
         _seconds(model["stage"]),
-        f"{_seconds(model['loop'])} in the plain loop over a diffusers pipeline, one image a call",
+        f"{_seconds(model['loop'])} in a plain loop over a diffusers pipeline, one image per call",
     )
     iopaint = fill["telea"]["machine"]["peer"]["iopaint"]
     yield (
