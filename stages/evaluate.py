@@ -52,6 +52,11 @@ class Hole:
     prompt: str | None
     results: dict[tuple[str, int], dict]
 
+    @property
+    def grow(self) -> int:
+        """By how many pixels the hole was grown before any method filled it."""
+        return max((row.get("grow", 0) for row in self.results.values()), default=0)
+
     def of(self, run: str) -> list[dict]:
         """The rows of one run, by sample."""
         return [self.results[key] for key in sorted(self.results) if key[0] == run]
@@ -159,7 +164,7 @@ def open_hole(hole: Hole) -> tuple[np.ndarray, np.ndarray]:
     if hole.row["status"] != records.OK:
         raise records.Unusable(hole.row["error"])
     original = images.load(hole.photograph)
-    mask = images.load_mask(DATA / hole.row["file"])
+    mask = images.load_mask(DATA / hole.row["file"], hole.grow)
     if original.shape[:2] != mask.shape:
         raise records.Unusable(f"sizes differ: photograph {original.shape}, mask {mask.shape}")
     if min(mask.shape) < pixel.WINDOW:
@@ -279,6 +284,7 @@ def measure_learned(
             original=holes[row["id"]].photograph,
             prompt=holes[row["id"]].prompt or everything.inpaint.prompt,
             mask=DATA / holes[row["id"]].row["file"],
+            grow=holes[row["id"]].grow,
             file=DATA / holes[row["id"]].results[row["method"], row["sample"]]["file"],
         )
         for row in rows

@@ -45,7 +45,8 @@ def main(
     data = photo.read_bytes()
     image = images.read(data, settings.fetch.max_pixels, to_srgb=True).pixels
     height, width = image.shape[:2]
-    hole = files.load(mask, height, width, settings.mask.hole)
+    drawn = files.load(mask, height, width, settings.mask.hole)
+    hole = images.grown(drawn, settings.inpaint.grow)
     filled = fill(settings, image, hole, prompt, model)
     finished, _ = finishing.finish(data, filled, hole)
     records.write_atomic(output, finished)
@@ -66,7 +67,7 @@ def fill(settings: params.Params, image, hole, prompt: str | None, model: str | 
     filled = answer if isinstance(answer, records.Unusable) else answer[0]
     if isinstance(filled, records.Unusable):
         raise filled
-    return images.composite(image, filled, hole)
+    return images.composite(image, filled, hole, settings.inpaint.feather)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def finish(row: dict, about: dict, photo: sources.Photo | None) -> str:
     if hashlib.sha256(data).hexdigest() != about["source_sha256"]:
         raise records.Unusable("the photograph is gone or was changed since; run fetch again")
     result = images.load(DATA / row["file"])
-    hole = images.load_mask(DATA / "masks" / f"{row['id']}.png")
+    hole = images.load_mask(DATA / "masks" / f"{row['id']}.png", row.get("grow", 0))
     finished, kind = finishing.finish(data, result, hole)
     own = PurePosixPath(about["source_name"].replace("\\", "/"))
     suffix = own.suffix if kind == about["original_format"] or kind == "JPEG" else ".png"

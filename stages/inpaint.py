@@ -132,13 +132,16 @@ def plan_runs(
     about: dict,
 ) -> list[engine.Run]:
     """What is to be made with a method, in this order."""
-    determines = {"backend": method.backend, "code": models.source_sha256(method.backend)}
+    determines: dict = {"backend": method.backend, "code": models.source_sha256(method.backend)}
     determines |= about["identity"]
+    if inpaint.grow:
+        determines["grow"] = inpaint.grow
+    new_run = partial(engine.Run, grow=inpaint.grow, feather=inpaint.feather)
     if method.backend != "diffusers":
-        first = engine.Run(name, determines, batch_size=1)
+        first = new_run(name, determines, batch_size=1)
     else:
         determines |= method.model_dump(include=WINDOWS | {"prefill"})
-        first = engine.Run(
+        first = new_run(
             name,
             determines | method.model_dump(include=CALL),
             runtime.batch_size,
@@ -148,10 +151,11 @@ def plan_runs(
     made = [replace(first, raw=runs.RAW if name == runs.MODEL and inpaint.keep_raw else None)]
     if name == runs.MODEL and about["round_trip"]:
         changes = determines | {"round_trip": True}
-        made.append(engine.Run(runs.ROUNDTRIP, changes, runtime.batch_size, ask="round_trip"))
+        made.append(new_run(runs.ROUNDTRIP, changes, runtime.batch_size, ask="round_trip"))
     if name in runs.AGAIN and inpaint.self_consistency:
         changes = first.determines | {"again": True}
-        once_more = replace(first, determines=changes, samples=inpaint.self_consistency)
+        # What is filled once more was not grown: feathered, it would show the answer.
+        once_more = replace(first, determines=changes, samples=inpaint.self_consistency, feather=0)
         made.append(replace(once_more, name=runs.AGAIN[name]))
     return made
 

@@ -237,6 +237,25 @@ def test_the_line_says_how_many_pixels_outside_the_hole_changed(workplace, capsy
     ) in capsys.readouterr().err
 
 
+def test_a_hole_is_measured_as_it_was_grown(workplace):
+    place = workplace(photographs=1, per_image=1)
+    original = images.load("data/images/face0.png")
+    for row in place.results:
+        row["grow"] = 3
+        place._save(row["file"], np.where(np.arange(SIZE)[:, None, None] == 8, 0, original))
+    with pytest.raises(TooManyFailures):
+        place.run()  # the hole is from row 10 and column 5 to column 49, so 7 to 31 and 2 to 52
+    changed = original.copy()
+    changed[8, 5:50] = 0
+    for row in place.results:
+        place._save(row["file"], changed)
+    (first, _), _ = place.run()
+    grown = images.load_mask("data/masks/face0_mask000.png", 3)
+    assert first["status"] == "ok"
+    assert float(first["hole_fraction"]) == pytest.approx(grown.mean(), abs=1e-6)
+    assert float(first["hole_mae"]) > 0
+
+
 def test_a_broken_metric_is_a_bug_and_no_failed_row(workplace, monkeypatch):
     from wizard.metrics import seam
 

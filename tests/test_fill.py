@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
+from wizard import images
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -43,6 +45,29 @@ def test_a_photograph_larger_than_the_model_is_filled_beside_itself_and_never_ov
     assert not np.array_equal(telea, filled) and np.array_equal(telea[~hole], original[~hole])
     itself = run(tmp_path, "me.png", "mask.png", "-o", "me.png", "--force")
     assert itself.returncode == 2 and "the photograph itself" in itself.stderr
+
+
+def test_a_grown_hole_is_filled_with_a_soft_edge_and_the_rest_stays_exact(tmp_path):
+    original = data.astronaut()[:120, :160]
+    hole = np.zeros((120, 160), bool)
+    hole[40:70, 50:90] = True
+    Image.fromarray(original).save(tmp_path / "me.png")
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    made = {}
+    for feather in (0, 6):
+        settings = text.replace("grow: 0", "grow: 8").replace("feather: 0", f"feather: {feather}")
+        (tmp_path / "params.yaml").write_text(settings, encoding="utf-8")
+        place = f"{feather}.png"
+        options = ("--model", "mean", "--params", "params.yaml", "-o", place)
+        answer = run(tmp_path, "me.png", "mask.png", *options)
+        assert answer.returncode == 0, answer.stderr
+        made[feather] = np.asarray(Image.open(tmp_path / place))
+    grown = images.grown(hole, 8)
+    for result in made.values():
+        assert np.array_equal(result[~grown], original[~grown])
+    assert np.array_equal(made[0][hole], made[6][hole])
+    assert len(np.unique(made[0][grown], axis=0)) == 1 < len(np.unique(made[6][grown], axis=0))
 
 
 def test_bad_input_is_one_line(tmp_path):

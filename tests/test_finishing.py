@@ -182,12 +182,15 @@ def test_the_command_writes_results_by_their_own_names_and_the_picked_sample(tmp
         plain = np.full((HEIGHT, WIDTH, 3), level, np.uint8)
         records.write_atomic(tmp_path / "data" / rows[-1]["file"], images.encode(plain))
     records.write(tmp_path / "data/inpainted.jsonl", rows)
+    rows[1]["grow"] = 9
+    records.write(tmp_path / "data/inpainted.jsonl", rows)
     picks = tmp_path / "data/picks.csv"
     for text, level in (("id,sample\n", 10), (f"id,sample\n{hole['id']},1\n", 250)):
         picks.write_text(text)
         assert stage("finish").returncode == 0
         made = np.asarray(Image.open(tmp_path / "data/own/results/My cat.JPG"))
         assert abs(int(made[30, 40, 0]) - level) < 8
+    assert abs(int(made[13, 40, 0]) - 250) < 8, "the pixels of a grown hole are put back too"
     assert (tmp_path / "photos/My cat.JPG").read_bytes() == original
     (tmp_path / "photos/My cat.JPG").write_bytes(written(PHOTO, "JPEG", quality=50))
     answer = stage("finish")

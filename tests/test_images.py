@@ -12,6 +12,7 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
 from wizard import images
+from wizard.records import Unusable
 
 pictures = arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 
@@ -108,6 +109,38 @@ def test_composite_refuses_other_sizes():
     image = np.zeros((4, 4, 3), np.uint8)
     with pytest.raises(ValueError, match="shapes differ"):
         images.composite(image, image[:2], np.zeros((4, 4), bool))
+
+
+def test_a_hole_grows_alike_in_all_directions_until_nothing_is_left():
+    hole = np.zeros((41, 61), bool)
+    hole[20, 30] = True
+    rows, columns = np.mgrid[-20:21, -30:31]
+    assert np.array_equal(images.grown(hole, 5), rows**2 + columns**2 <= 25)
+    assert np.array_equal(images.grown(hole, 0), hole)
+    with pytest.raises(Unusable, match="grown by 40 pixels the hole is the whole photograph"):
+        images.grown(hole, 40)
+
+
+@given(arrays.arrays(bool, (24, 32)).filter(np.any), st.integers(1, 4), st.data())
+def test_a_feathered_edge_never_shows_what_the_hole_hides(hole, grow, data):
+    try:
+        mask = images.grown(hole, grow)
+    except Unusable:
+        return
+    feather = data.draw(st.integers(0, grow))
+    dark, light = np.zeros((*hole.shape, 3), np.uint8), np.full((*hole.shape, 3), 240, np.uint8)
+    result = images.composite(dark, light, mask, feather)
+    assert (result[hole] == 240).all() and (result[~mask] == 0).all()
+
+
+def test_a_feathered_edge_rises_evenly_from_the_photograph_to_the_filling():
+    hole = np.zeros((20, 60), bool)
+    hole[:, 40:] = True
+    dark, light = np.zeros((20, 60, 3), np.uint8), np.full((20, 60, 3), 200, np.uint8)
+    result = images.composite(dark, light, images.grown(hole, 12), 10)
+    (profile,) = np.unique(result[..., 1], axis=0)
+    assert profile[:28].max() == 0 and profile[37:].min() == 200
+    assert np.array_equal(profile[28:38], np.arange(20, 201, 20))
 
 
 holes = arrays.arrays(bool, st.tuples(st.integers(16, 70), st.integers(16, 70)))

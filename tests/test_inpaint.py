@@ -290,6 +290,37 @@ def test_a_photographs_own_prompt_makes_anew_its_own_results_alone(filled, tmp_p
     assert {Path(name).name.split("_mask")[0] for name in changed} == {rows[0]["id"]}
 
 
+def test_a_grown_hole_is_the_hole_of_every_method_and_its_edge_costs_nothing(filled, tmp_path):
+    folder = tmp_path / "grown"
+    shutil.copytree(filled, folder)
+    configure(folder, grow="4")
+    stage(folder, "inpaint")
+    assert speed(folder)["filled"] == speed(folder, "baseline")["filled"] == 6
+    hard = {}
+    rows = list(records.read(folder / "data" / "inpainted.jsonl"))
+    for row in rows:
+        assert row["grow"] == 4
+        hard[row["file"]] = images.load(folder / "data" / row["file"])
+
+    configure(folder, grow="4", feather="4")
+    stage(folder, "inpaint")
+    assert speed(folder)["filled"] == speed(folder, "baseline")["filled"] == 0
+    for row in rows:
+        original = images.load(folder / "data" / "images" / f"{row['image']}.png")
+        file = folder / "data" / "masks" / f"{row['id']}.png"
+        hole, grown = images.load_mask(file), images.load_mask(file, 4)
+        soft = images.load(folder / "data" / row["file"])
+        assert np.array_equal(soft[~grown], original[~grown])
+        assert np.array_equal(soft[hole], hard[row["file"]][hole])
+        assert not np.array_equal(soft[grown & ~hole], hard[row["file"]][grown & ~hole])
+
+    configure(folder, grow="64", max_failures="100")
+    stage(folder, "inpaint")
+    rows = list(records.read(folder / "data" / "inpainted.jsonl"))
+    assert len(rows) == 18 and {row["status"] for row in rows} == {"failed"}
+    assert all("the hole is the whole photograph" in row["error"] for row in rows)
+
+
 def test_masks_of_a_photograph_that_is_gone_are_one_line(run):
     rows = list(records.read(run / "data" / "images.jsonl"))
     records.write(run / "data" / "images.jsonl", rows[1:])

@@ -71,6 +71,7 @@ BAD = [
         "size: {backend: mean}",
         "inpaint.contenders.size: use 1 to 40 lowercase",
     ),
+    ("feather: 0", "feather: 2", "inpaint.feather = 2: more than grow = 0, so that what the hole"),
     ("mean: {backend: mean}", "mean: 3", "inpaint.contenders = 3: allowed: a mapping from names"),
 ]
 

@@ -222,9 +222,12 @@ def load(path: Path | str) -> np.ndarray:
     return _own(path, "RGB")
 
 
-def load_mask(path: Path | str) -> np.ndarray:
-    """One of our own masks: bool H×W, True = hole. Errors are :func:`load`'s."""
-    return _own(path, "L") >= 128
+def load_mask(path: Path | str, grow: int = 0) -> np.ndarray:
+    """One of our own masks, grown by ``grow`` pixels: bool H×W, True = hole.
+
+    Errors are those of :func:`load` and :func:`grown`.
+    """
+    return grown(_own(path, "L") >= 128, grow)
 
 
 def _own(path: Path | str, mode: str) -> np.ndarray:
@@ -235,14 +238,51 @@ def _own(path: Path | str, mode: str) -> np.ndarray:
         raise Unusable(f"{path}: cannot be read: {error}") from None
 
 
-def composite(original: np.ndarray, filled: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """``filled`` inside the mask, ``original`` outside, without any blending.
+def grown(hole: np.ndarray, pixels: int) -> np.ndarray:
+    """The hole (bool H×W) and all that is at most ``pixels`` away from it, Euclidean.
+
+    Raises records.Unusable when nothing of the photograph would be left.
+    """
+    if not pixels:
+        return hole
+    mask = _depth(~hole) <= pixels
+    if mask.all():
+        raise Unusable(
+            f"grown by {pixels} pixels the hole is the whole photograph; lower inpaint.grow"
+        )
+    return mask
+
+
+def _depth(inside: np.ndarray) -> np.ndarray:
+    """How far each pixel of ``inside`` (bool H×W) is from the nearest one outside: float32 H×W.
+
+    0 outside. The border of the image is no edge.
+    """
+    import cv2
+
+    return cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def composite(
+    original: np.ndarray, filled: np.ndarray, mask: np.ndarray, feather: int = 0
+) -> np.ndarray:
+    """``filled`` inside the mask, ``original`` outside.
+
+    Inside, within ``feather`` pixels of the edge, the two are blended: the share of ``filled``
+    rises in proportion to the distance from the nearest pixel outside. So ``feather`` must not
+    exceed what the hole was grown by, or what it hides would show through.
 
     Both images are uint8 H×W×3, the mask bool H×W. Raises ValueError when shapes differ.
     """
     if original.shape != filled.shape or original.shape[:2] != mask.shape:
         raise ValueError(f"shapes differ: {original.shape}, {filled.shape}, mask {mask.shape}")
-    return np.where(mask[..., None], filled, original)
+    result = np.where(mask[..., None], filled, original)
+    if feather:
+        depth = _depth(mask)
+        edge = mask & (depth < feather)
+        share = depth[edge][:, None] / feather
+        result[edge] = np.rint(share * filled[edge] + (1 - share) * original[edge])
+    return result
 
 
 def differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -117,6 +117,8 @@ class Method(Block):
 class Inpaint(Method):
     baseline: Name
     contenders: dict[str, dict[str, Any]]
+    grow: Annotated[int, Field(ge=0, le=1024)]
+    feather: Annotated[int, Field(ge=0, le=1024)]
     samples_per_mask: Annotated[int, Field(ge=1, le=100)]
     keep_raw: bool
     self_consistency: Annotated[int, Field(ge=0, le=100)]
@@ -128,6 +130,15 @@ class Inpaint(Method):
             raise ValueError(
                 f"samples_per_mask = {self.samples_per_mask}: backend {self.backend} has no "
                 "randomness, every sample would be the same; set it to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _hidden_pixels_stay_hidden(self):
+        if self.feather > self.grow:
+            raise ValueError(
+                f"feather = {self.feather}: more than grow = {self.grow}, so that what the hole "
+                "hides would show through; raise grow or lower feather"
             )
         return self
 

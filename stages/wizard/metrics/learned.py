@@ -35,13 +35,17 @@ OF_ALL = {"fid": "inception", "kid": "inception", "ids": "inception", "fd": "din
 
 @dataclass(frozen=True)
 class Result:
-    """One result on disk: which method's it is, its photograph and what that shows, mask, file."""
+    """One result on disk: which method's it is, its photograph and what that shows, mask, file.
+
+    ``grow`` is by how many pixels the mask is to be grown.
+    """
 
     method: str
     original: Path
     prompt: str
     mask: Path
     file: Path
+    grow: int = 0
 
 
 def score(
@@ -59,7 +63,7 @@ def score(
             if name == "clip":
                 beside = (one.prompt for one in results)
             elif name == "rc_s":
-                beside = (images.load_mask(one.mask) for one in results)
+                beside = (images.load_mask(one.mask, one.grow) for one in results)
             values = metric.score(beside, _pictures([one.file for one in results], name), setup)
             yield f"learned_{name}", values
 

@@ -62,6 +62,8 @@ def beside(quality: dict, settings: dict[str, dict]) -> dict[str, dict]:
         side = protocol.settings["fetch"]["side"]
         if any(key.startswith("mask.") for key in off) or settings["fetch"]["side"] != side:
             continue
+        if settings["inpaint"]["grow"]:  # other holes than the protocol's
+            continue
         numbers = {}
         for metric in sorted({key for row in protocol.published.values() for key in row}):
             published = {who: row[metric] for who, row in protocol.published.items()}

@@ -51,7 +51,8 @@ class Run:
     ``ask`` is a method of the filler. ``determines`` holds, as JSON values, what its results
     follow from besides pixels, seed and prompt. ``prompt`` stands in for photographs that have
     none of their own; None where prompts mean nothing. What was painted before paste-back is
-    written too under the name ``raw``, if given.
+    written too under the name ``raw``, if given. Holes are grown by ``grow`` pixels first, and
+    results are blended over ``feather`` pixels inside the edge of what they became.
     """
 
     name: str
@@ -61,6 +62,8 @@ class Run:
     prompt: Prompt | None = None
     samples: int = 1
     raw: str | None = None
+    grow: int = 0
+    feather: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,8 @@ class Engine:
     def _job(self, run: Run, hole: dict, sample: int, name: str) -> Job:
         row = {key: hole[key] for key in ("id", "image", "mask")}
         row |= {"run": run.name, "sample": sample, "file": f"inpainted/{run.name}/{name}.png"}
+        if run.grow:
+            row["grow"] = run.grow
         prompt = NO_PROMPT
         if run.prompt:
             prompt = (
@@ -189,7 +194,10 @@ class Engine:
             folder.sweep()
 
     def _restore(self, run: Run, job: Job) -> Job:
-        """The job with its pixels, and with what was painted if that is in the cache."""
+        """The job with its pixels, and with what was painted if that is in the cache.
+
+        One whose mask is unusable has failed.
+        """
         key = records.fingerprint(
             image=records.file_sha256(job.photograph),
             mask=records.file_sha256(job.hole),
@@ -197,7 +205,10 @@ class Engine:
             prompt=job.prompt,
             **run.determines,
         )
-        mask = images.load_mask(job.hole)
+        try:
+            mask = images.load_mask(job.hole, run.grow)
+        except records.Unusable as error:
+            return replace(job, painted=error, fresh=False)
         if "patches" in job.row:
             mask = images.patches(mask, job.row["patches"])
         job = replace(job, key=key, image=images.load(job.photograph), mask=mask)
@@ -253,7 +264,7 @@ class Engine:
 
     def _publish(self, run: Run, job: Job) -> list[dict]:
         """Write the result, and what was painted if that is wanted; the manifest rows of both."""
-        result = images.composite(job.image, job.painted, job.mask)
+        result = images.composite(job.image, job.painted, job.mask, run.feather)
         # Classical methods leave the rest alone: what they paint is the result.
         same = np.array_equal(result, job.painted)
         outputs = {run.name: job.png if same else images.encode(result)}
@@ -262,6 +273,8 @@ class Engine:
         settings = run.determines | {"seed": job.seed}
         if run.prompt:
             settings |= dict(zip(("prompt", "negative_prompt"), job.prompt, strict=True))
+        if run.feather:
+            settings["feather"] = run.feather
         rows = []
         for name, content in outputs.items():
             text = {"settings": json.dumps(settings | {"run": name})}
