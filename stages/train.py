@@ -141,13 +141,12 @@ def denoising_parts(settings: params.Params, state: dict) -> dict:
 def preview(settings: params.Params, phase: str, faces) -> None:
     """A sheet of results by the last checkpoint, and their scores, beside those of earlier ones."""
     from wizard import metrics
-    from wizard.training import people, pictures, validation
+    from wizard.training import pictures, validation
 
     if not (WORK / f"{phase}.pt").is_file():
         return
     parts, step = parts_of(settings, phase)
-    chosen = slice(None, None, max(len(faces) // PREVIEW_FACES, 1))
-    few = people.Faces(faces.names[chosen], faces.images[chosen])
+    few = faces.every(len(faces) // PREVIEW_FACES or 1)
     row, sheet = {"step": step}, []
     for kind in validation.KINDS:
         holes = validation.holes(kind, few.names, settings.train.side, settings.train.seed)

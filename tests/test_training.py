@@ -294,13 +294,13 @@ def test_validation_holes_depend_on_their_own_name_alone():
 
 def test_means_leave_out_what_has_no_value():
     rows = [
-        {"fraction": 0.2, "hole_psnr": 10.0, "hole_ssim": 0.5, "hole_sharpness": None},
-        {"fraction": 0.8, "hole_psnr": 20.0, "hole_ssim": 0.7, "hole_sharpness": 1.0},
+        {"hole_fraction": 0.2, "hole_psnr": 10.0, "hole_ssim": 0.5, "hole_sharpness": None},
+        {"hole_fraction": 0.8, "hole_psnr": 20.0, "hole_ssim": 0.7, "hole_sharpness": 1.0},
     ]
     assert validation.means(rows) == {
         "count": 2, "hole_psnr": 15.0, "hole_ssim": 0.6, "hole_sharpness": 1.0,
     }  # fmt: skip
-    assert list(validation.by_fraction(rows)) == ["0-0.25", "0.7-1"]
+    assert list(validation.by_fraction(rows)) == ["0-0.3", "0.7-1"]
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,30 @@
-"""The tables of a model card, from what `train.py validate` measured."""
+"""The tables of a model card, from what `assess.py validate` measured."""
 
 import re
 
 MEASURES = ("hole_psnr", "hole_ssim", "hole_sharpness")
 NAMES = {
     "model": "**this model**",
-    "one step": "this model, one step from noise",
     "mean": "mean colour",
-    "telea": "Telea",
+    "baseline": "Telea",
     "navier-stokes": "Navier–Stokes",
     "biharmonic": "biharmonic",
-    "round trip": "*autoencoder round trip (ceiling)*",
+    "roundtrip": "*autoencoder's own loss*",
 }
+SIDE_BY_SIDE = ("model", "baseline", "biharmonic")
 
 
 def fill_in(card: str, facts: dict) -> str:
     """The card with its tables written anew between `<!-- table: <name> -->` and `<!-- end -->`.
 
-    ``facts`` is the content of train.json; the tables are its kinds of holes, ``sampler`` and
-    ``ablation``. Raises ValueError when the card has no place for one of them.
+    ``facts`` is the content of train.json. The tables are its kinds of holes, each with `sets` and
+    `steps` added to the name for those by set of photographs and by steps, and `ablation`. Raises
+    ValueError when the card has no place for one of them.
     """
-    tables = {kind: _by_fraction(rows) for kind, rows in facts["validation"].items()}
-    tables |= {"sampler": _sampler(facts["sampler"]), "ablation": _ablation(facts["ablation"])}
+    tables = {"ablation": _ablation(facts["ablation"])}
+    for kind, methods in facts["validation"].items():
+        tables |= {kind: _by_hole(methods), f"{kind} sets": _by_set(methods)}
+        tables[f"{kind} steps"] = _steps(facts["steps"][kind])
     for name, rows in tables.items():
         place = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.S)
         if not place.search(card):
@@ -31,23 +34,32 @@ def fill_in(card: str, facts: dict) -> str:
     return card
 
 
-def _by_fraction(rows: dict[str, dict]) -> list[list[str]]:
-    bins = rows["model"]
-    heads = [f"{name} ({numbers['count']})" for name, numbers in bins.items()]
+def _by_hole(methods: dict[str, dict]) -> list[list[str]]:
+    bins = methods["model"]["by_hole"]
+    heads = [f"all ({methods['model']['all']['count']})"]
+    heads += [f"{name} ({numbers['count']})" for name, numbers in bins.items()]
     table = [["", *heads], ["---"] * (1 + len(heads))]
     for name, label in NAMES.items():
-        table.append([label, *(_cell(rows[name][part]) for part in bins)])
+        parts = [methods[name]["by_hole"][part] for part in bins]
+        table.append([label, _with_interval(methods[name]["all"]), *map(_cell, parts)])
     return table
 
 
-def _sampler(curve: list[dict]) -> list[list[str]]:
-    steps = sorted({way["steps"] for way in curve})
-    heads = [f"{count} step{'s' if count > 1 else ''}" for count in steps]
-    table = [["start, guidance", *heads], ["---"] * (1 + len(heads))]
-    ways = {(way["start"], way["guidance"], way["steps"]): _cell(way) for way in curve}
-    for start, guidance in dict.fromkeys((way["start"], way["guidance"]) for way in curve):
-        cells = [ways.get((start, guidance, count), "–") for count in steps]
-        table.append([f"{start}, {guidance:g}", *cells])
+def _by_set(methods: dict[str, dict]) -> list[list[str]]:
+    table = [["set", *(NAMES[name] for name in SIDE_BY_SIDE)], ["---"] * (1 + len(SIDE_BY_SIDE))]
+    for part, numbers in methods["model"]["by_set"].items():
+        cells = [_cell(methods[name]["by_set"][part]) for name in SIDE_BY_SIDE]
+        table.append([f"{part} ({numbers['count']})", *cells])
+    return table
+
+
+def _steps(methods: dict[str, dict]) -> list[list[str]]:
+    table = [["steps", "PSNR / SSIM / sharpness", "diversity (levels)"], ["---"] * 3]
+    for name, parts in methods.items():
+        if name == "model" or name.startswith("steps"):
+            means = parts["all"]
+            steps = name.removeprefix("steps") if name != "model" else "1"
+            table.append([steps, _cell(means), f"{means['hole_diversity']:.1f}"])
     return table
 
 
@@ -63,3 +75,10 @@ def _ablation(arms: dict[str, dict]) -> list[list[str]]:
 def _cell(means: dict[str, float]) -> str:
     psnr, ssim, sharpness = (means[name] for name in MEASURES)
     return f"{psnr:.2f} / {ssim:.3f} / {sharpness:.2f}"
+
+
+def _with_interval(means: dict) -> str:
+    """The means, and below them half the widths of their 95% intervals."""
+    ends = (means["intervals"][name] for name in MEASURES)
+    psnr, ssim, sharpness = ((high - low) / 2 for low, high in ends)
+    return f"{_cell(means)} (± {psnr:.2f} / {ssim:.3f} / {sharpness:.2f})"

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,16 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def every(self, step: int) -> "Faces":
+        """Every `step`th photograph."""
+        return Faces(self.names[::step], self.images[::step])
+
+    def about(self) -> dict:
+        """How many photographs of which sets, and a hash of their names and pixels."""
+        digest = hashlib.sha256("\n".join(self.names).encode() + self.images.tobytes())
+        sets = Counter(name.split("/")[0] for name in self.names)
+        return {"images": len(self), "sets": dict(sets), "sha256": digest.hexdigest()}
 
 
 def held_out(person: str) -> bool:

@@ -7,6 +7,18 @@ import numpy as np
 from PIL import Image
 
 GAP = 4
+TERMS = {
+    "autoencoder": ("l1",),
+    "refine": ("l1", "discriminator"),
+    "denoiser": ("loss",),
+    "finish": ("l1", "perceptual", "adversarial", "discriminator"),
+}
+LABELS = {
+    "hole_psnr": "hole PSNR (dB)",
+    "hole_ssim": "hole SSIM",
+    "hole_sharpness": "hole sharpness (1 = original)",
+    "hole_diversity": "diversity (levels)",
+}
 
 
 def grid(rows: Sequence[Sequence[np.ndarray]], zoom: int = 1) -> np.ndarray:
@@ -31,45 +43,35 @@ def jpeg(picture: np.ndarray, quality: int = 88) -> bytes:
     return buffer.getvalue()
 
 
-def curves(losses: dict[str, list[dict]], sampler: list[dict]) -> bytes:
+def curves(losses: dict[str, list[dict]], steps: dict[str, dict]) -> bytes:
     """PNG of the training losses and of quality against sampling steps.
 
-    losses: per command its rows with `step` and terms. sampler: rows with `steps`, `start`,
-    `guidance`, `hole_psnr`, `hole_ssim`, `hole_sharpness`; a line for each start and guidance.
+    losses: per command its rows with `step` and terms. steps: per kind of hole, per method (`model`
+    for one step, `steps<n>`), the means of all its results.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 6.4), layout="constrained")
-    axes = figure.subplots(2, 3)
-    shown = {"autoencoder": ("l1",), "refine": ("l1", "discriminator"), "denoiser": ("loss",)}
-    for axis, (name, terms) in zip(axes[0], shown.items(), strict=True):
+    figure = Figure(figsize=(13, 6.4), layout="constrained")
+    above, below = figure.subfigures(2, 1)
+    for axis, (name, terms) in zip(above.subplots(1, len(TERMS)), TERMS.items(), strict=True):
         for term in terms:
             points = [(row["step"], row[term]) for row in losses.get(name, []) if term in row]
             if points:
-                axis.plot(*zip(*points, strict=True), lw=1, label=term)
+                axis.plot(*zip(*points, strict=True), lw=1, label=term.replace("_", " "))
+                axis.legend(frameon=False)
         axis.set(title=name, xlabel="training step", ylabel="loss", yscale="log")
-        axis.legend(frameon=False)
-    labels = {
-        "hole_psnr": "hole PSNR (dB)",
-        "hole_ssim": "hole SSIM",
-        "hole_sharpness": "hole sharpness (1 = original)",
-    }
-    lines = sorted({(row["start"], row["guidance"]) for row in sampler})
-    for axis, (metric, label) in zip(axes[1], labels.items(), strict=True):
-        for start, guidance in lines:
+    for axis, (column, label) in zip(below.subplots(1, len(LABELS)), LABELS.items(), strict=True):
+        for kind, methods in steps.items():
             points = sorted(
-                (row["steps"], row[metric])
-                for row in sampler
-                if (row["start"], row["guidance"]) == (start, guidance)
+                (int(name.removeprefix("steps")) if name != "model" else 1, parts["all"][column])
+                for name, parts in methods.items()
+                if name == "model" or name.startswith("steps")
             )
-            axis.plot(
-                *zip(*points, strict=True), marker="o", ms=3, lw=1, label=f"{start}, g {guidance:g}"
-            )
-        counts = sorted({row["steps"] for row in sampler})
-        axis.set(xlabel="num_inference_steps", ylabel=label, xscale="log")
-        axis.set_xticks(counts, labels=[str(count) for count in counts])
-        axis.minorticks_off()
-    axes[1][0].legend(frameon=False, fontsize=7)
+            axis.plot(*zip(*points, strict=True), marker="o", ms=3, lw=1, label=kind)
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(*zip(*((n, str(n)) for n, _ in points), strict=True))
+        axis.set(xlabel="num_inference_steps", ylabel=label)
+        axis.legend(frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()

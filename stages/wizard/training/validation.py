@@ -10,8 +10,8 @@ from wizard.records import seed
 
 KINDS = ("rectangles", "strokes")
 VARIANTS = {"rectangles": None, "strokes": "thick"}
-BINS = (0.0, 0.25, 0.5, 0.7, 1.0)
-METRICS = ("hole_psnr", "hole_ssim", "hole_sharpness")
+BINS = (0.0, 0.3, 0.5, 0.7, 1.0)
+METRICS = ("hole_psnr", "hole_ssim", "hole_sharpness", "hole_colour", "edge_seam")
 PROMPT = "a portrait photograph of a face"
 BATCH_SIZE = 8
 
@@ -84,29 +84,25 @@ def score_all(
     for original, result, mask in zip(originals, results, drawn, strict=True):
         values = score(original, result, mask, 8)
         kept = {name: values[name] for name in METRICS}
-        rows.append({"fraction": float(mask.mean()), **kept})
+        rows.append({"hole_fraction": float(mask.mean()), **kept})
     return rows
 
 
 def means(rows: Sequence[dict]) -> dict:
     """The count and the mean of each metric over the rows that have it, to four digits."""
     summary: dict = {"count": len(rows)}
-    for name in METRICS:
-        values = [row[name] for row in rows if row[name] is not None]
+    for name in (*METRICS, "hole_diversity"):
+        values = [row[name] for row in rows if row.get(name) is not None]
         if values:
             summary[name] = round(float(np.mean(values)), 4)
     return summary
 
 
 def by_fraction(rows: Sequence[dict]) -> dict[str, dict]:
-    """Means for each bin of the hole fraction (low ≤ fraction < high), bins without rows left out.
-
-    A quarter exactly is met by rectangles only to half a percentage point, so they stand on both
-    sides of that edge; the bin is named by what it holds.
-    """
+    """Means for each bin of the hole fraction, low ≤ fraction < high; empty bins are left out."""
     table = {}
     for low, high in zip(BINS, BINS[1:], strict=False):
-        inside = [row for row in rows if low <= row["fraction"] < high]
+        inside = [row for row in rows if low <= row["hole_fraction"] < high]
         if inside:
             table[f"{low:g}-{high:g}"] = means(inside)
     return table

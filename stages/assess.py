@@ -1,0 +1,190 @@
+"""Measure the embedded model, data/models/face-tiny. Not a stage of `dvc repro`.
+
+    python stages/assess.py validate --photos DIR [DIR ...]
+    python stages/assess.py card
+
+`validate` takes photographs of people that training never saw and runs the stages over them, in
+.work/assess, which resume where they stopped: the model and every classical method fill the same
+holes, rectangles over a quarter of the image and strokes over half and more; then the model fills
+a part of them in more steps and several times over. It writes train.json, curves.png and sheets
+of results into the model's folder and ends with `card`, which fills in the tables of the model
+card.
+"""
+
+import argparse
+import copy
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from wizard import images, params, records
+from wizard.console import BadSetting
+
+HERE = Path(__file__).resolve().parent
+WORK = Path(".work")
+MODEL = Path("data/models/face-tiny")
+PHASES = ("autoencoder", "refine", "denoiser", "finish")
+STAGES = ("fetch", "mask", "inpaint", "evaluate")
+KINDS = {
+    "rectangles": {"shape": "rectangles", "ratio": 0.25, "variant": None, "per_image": 1},
+    "strokes": {"shape": "strokes", "ratio": [0.5, 0.9], "variant": "thick", "per_image": 1},
+}
+CLASSICAL = ("mean", "navier-stokes", "biharmonic")
+STEPS = (1, 2, 4, 8, 16)
+CURVE_FACES = 48
+SAMPLES = 4
+# Photographs of these sets may be shown: CC BY 4.0, and the people agreed.
+SHOWABLE = ("london", "canada")
+
+
+def validate(settings: dict, photos: list[Path]) -> None:
+    """Scores by kind of hole, by set and by size of hole; the curve of the sampler; the sheets."""
+    from wizard.training import loop, people, pictures
+
+    training, faces = people.read(photos, settings["train"]["side"])
+    few = faces.every(len(faces) // CURVE_FACES or 1)
+    steps = {f"steps{count}": {"num_inference_steps": count} for count in STEPS[1:]}
+    tables, curve = {}, {}
+    for kind, mask in KINDS.items():
+        methods = {name: {"backend": name} for name in CLASSICAL}
+        folder = fill(kind, faces, settings, mask, {"contenders": methods})
+        tables[kind] = tabulate(folder)
+        sheet(folder, MODEL / f"{kind}.jpg")
+        changes = {"contenders": steps, "samples_per_mask": SAMPLES, "num_inference_steps": 1}
+        curve[kind] = tabulate(fill(f"{kind}-steps", few, settings, mask, changes))
+    losses = {name: loop.read_log(WORK / "train" / f"{name}.jsonl") for name in PHASES}
+    known = json.loads((MODEL / "train.json").read_text())
+    facts = {
+        "settings": {name: settings[name] for name in ("train", *PHASES, "inpaint")},
+        "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip(),
+        "photographs": {"training": training.about(), "validation": faces.about()},
+        "losses": {name: rows or known["losses"].get(name, []) for name, rows in losses.items()},
+        "validation": tables,
+        "steps": curve,
+        "ablation": known["ablation"],
+    }
+    text = json.dumps(facts, indent=1) + "\n"
+    records.write_atomic(MODEL / "train.json", text.encode())
+    records.write_atomic(MODEL / "curves.png", pictures.curves(facts["losses"], curve))
+    card(settings, photos)
+
+
+def card(settings: dict, photos: list[Path]) -> None:
+    """The tables of the model card, from what `validate` wrote."""
+    from wizard.training import card as room
+
+    facts = json.loads((MODEL / "train.json").read_text())
+    text = room.fill_in((MODEL / "README.md").read_text(encoding="utf-8"), facts)
+    records.write_atomic(MODEL / "README.md", text.encode())
+
+
+def fill(name: str, faces, settings: dict, mask: dict, inpaint: dict) -> Path:
+    """A folder in which the stages have filled and scored a hole in each face."""
+    folder = WORK / "assess" / name
+    photos = folder / "photos"
+    photos.mkdir(parents=True, exist_ok=True)
+    for face, image in zip(faces.names, faces.images, strict=True):
+        path = photos / f"{face.replace('/', SEPARATOR)}.png"
+        if not path.exists():
+            records.write_atomic(path, images.encode(image))
+    content = copy.deepcopy(settings)
+    content["fetch"] |= {"source": str(photos.resolve()), "side": settings["train"]["side"]}
+    content["mask"] |= mask
+    content["inpaint"] |= {"model": str(MODEL.resolve())} | inpaint
+    content["runtime"]["max_failures"] = 0
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
+    environment = os.environ | {"DVC_ROOT": str(Path.cwd())}
+    for stage in STAGES:
+        subprocess.run(
+            [sys.executable, HERE / f"{stage}.py"], cwd=folder, env=environment, check=True
+        )
+    return folder
+
+
+SEPARATOR = "--"  # between set and file in the name of a photograph
+
+
+def tabulate(folder: Path) -> dict[str, dict]:
+    """For each method the means of its scores: of all, by size of hole, by set of photographs.
+
+    Those of all have 95% intervals.
+    """
+    from wizard.report import scores
+    from wizard.training import validation
+
+    of = {row["id"]: row["source_name"] for row in records.read(folder / "data" / "images.jsonl")}
+    rows = scores.read(folder / "metrics" / "scores.csv")
+    table = {}
+    for method in scores.methods(rows):
+        own = [row for row in rows if row["method"] == method]
+        sets: dict[str, list[dict]] = {}
+        for row in own:
+            sets.setdefault(of[row["image"]].split(SEPARATOR)[0], []).append(row)
+        table[method] = {
+            "all": validation.means(own) | {"intervals": intervals_of(own)},
+            "by_hole": validation.by_fraction(own),
+            "by_set": {name: validation.means(sets[name]) for name in sorted(sets)},
+        }
+    return table
+
+
+def intervals_of(rows: list[dict]) -> dict[str, list[float]]:
+    """The 95% bootstrap interval of each mean, over photographs."""
+    from wizard.metrics import intervals
+    from wizard.training import validation
+
+    values = np.array([[row.get(name) for name in validation.METRICS] for row in rows], float)
+    low, high = intervals.bootstrap_means(values, np.array([r["image"] for r in rows]), 2000, 0)
+    ends = zip(validation.METRICS, low, high, strict=True)
+    return {name: [round(a, 4), round(b, 4)] for name, a, b in ends if np.isfinite([a, b]).all()}
+
+
+def sheet(folder: Path, path: Path) -> None:
+    """Originals, holes and results of 24 photographs that may be shown."""
+    from wizard.report.pictures import masked
+    from wizard.training import pictures
+
+    data = folder / "data"
+    sources = {row["id"]: row for row in records.read(data / "images.jsonl")}
+    triples = []
+    for row in records.read(data / "inpainted.jsonl"):
+        photo = sources[row["image"]]
+        if row["run"] == "model" and photo["source_name"].split(SEPARATOR)[0] in SHOWABLE:
+            original = images.load(data / photo["file"])
+            hole = images.load_mask(data / "masks" / f"{row['id']}.png")
+            triples.append((original, masked(original, hole), images.load(data / row["file"])))
+    rows = [sum(triples[start : start + 4], ()) for start in range(0, len(triples[:24]), 4)]
+    records.write_atomic(path, pictures.jpeg(pictures.grid(rows)))
+
+
+COMMANDS = {command.__name__: command for command in (validate, card)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("--photos", type=Path, nargs="+", default=[], help="folders of faces")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file")
+    arguments = parser.parse_args()
+    if arguments.command == "validate" and not arguments.photos:
+        parser.error("--photos: give the folders of face photographs")
+    try:
+        settings = params.load(arguments.params).model_dump()
+        COMMANDS[arguments.command](settings, arguments.photos)
+    except (ValueError, OSError) as error:
+        print(f"assess.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2 if isinstance(error, BadSetting) else 1
+    except subprocess.CalledProcessError as error:
+        return error.returncode  # the stage has said what is wrong
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
