@@ -13,6 +13,8 @@ import torch
 from diffusers import AutoPipelineForInpainting, StableDiffusionInpaintPipeline
 from PIL import Image
 
+import assess
+from wizard import params
 from wizard.models.filling import grow
 from wizard.training import (
     autoencoder,
@@ -443,3 +445,21 @@ def test_networks_compute_in_the_faster_precision():
     assert faster in (torch.bfloat16, torch.float32)
     with loop.autocast("cpu"):
         assert torch.nn.Linear(2, 2)(torch.zeros(1, 2)).dtype is faster
+
+
+def test_the_model_is_assessed_by_the_stages_of_the_pipeline(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    names = [f"{folder}/{number}.png" for folder in ("hill", "lake") for number in range(3)]
+    faces = people.Faces(names, rng.integers(0, 256, (6, 32, 32, 3), dtype=np.uint8))
+    settings = params.load(ROOT / "params.yaml").model_dump()
+    settings["train"] |= {"side": 32}
+    methods = {"backend": "telea", "contenders": {"mean": {"backend": "mean"}}}
+    folder = assess.fill("hole", faces, settings, assess.KINDS["rectangles"], methods)
+    table = assess.tabulate(folder)
+    assert list(table) == ["model", "baseline", "mean"]
+    whole = table["model"]["all"]
+    assert whole["count"] == 6 and table["model"]["by_set"].keys() == {"hill", "lake"}
+    low, high = whole["intervals"]["hole_psnr"]
+    assert low < whole["hole_psnr"] < high
+    assert table["model"]["all"]["hole_psnr"] == table["baseline"]["all"]["hole_psnr"]
