@@ -25,7 +25,7 @@ DOWNLOADS = 8  # at once, ahead of the decoding: a network answers late, not slo
 # A change of how pixels are made must not find the pixels that older code or libraries made.
 CODE = {
     "files": [records.file_sha256(module.__file__) for module in (images, align)],
-    "libraries": records.versions("numpy", "pillow", "pillow-heif"),
+    "libraries": records.versions("numpy", "pillow", "pi-heif"),
 }
 
 

@@ -132,9 +132,9 @@ def _opened(data: bytes, max_pixels: int, limit: str) -> Iterator[Image.Image]:
 
 @cache
 def _read_heif_too() -> None:
-    import pillow_heif
+    import pi_heif
 
-    pillow_heif.register_heif_opener()
+    pi_heif.register_heif_opener()
 
 
 def _by_profile(photo: Image.Image) -> tuple[Image.Image, str]:
