@@ -65,9 +65,11 @@ def denoiser(settings: params.Params, photos: list[Path]) -> None:
     tokenizer = networks.tokenizer(captions, WORK / "tokenizer")
     vae = trained_autoencoder(settings, "autoencoder").to(device())
     latents = phase.Latents(vae, training.images, device())
-    nets = fresh_denoiser(settings, tokenizer)
-    rest = (tokenizer, networks.scheduler(), latents, captions * 2)
-    run("denoiser", partial(phase.train, *nets, *rest), settings, faces)
+    unet, text_encoder = fresh_denoiser(settings, tokenizer)
+    nets = {"unet": unet, "text_encoder": text_encoder, "tokenizer": tokenizer}
+    data = {"latents": latents, "captions": captions * 2}
+    start = partial(phase.train, scheduler=networks.scheduler(), **nets, **data)
+    run("denoiser", start, settings, faces)
 
 
 def finish(settings: params.Params, photos: list[Path]) -> None:

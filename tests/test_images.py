@@ -244,6 +244,7 @@ def test_a_profile_that_cannot_be_read_is_noted_and_costs_nothing(mode):
 
 def test_heic_of_a_phone_is_read():
     import pillow_heif  # the reader in use cannot write
+
     pixels = smooth(64, 48)
     buffer = io.BytesIO()
     pillow_heif.from_pillow(Image.fromarray(pixels)).save(buffer, quality=95)

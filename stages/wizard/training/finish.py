@@ -176,8 +176,8 @@ def draw(
     level[settings.batch_size :] = rng.integers(timesteps, size=settings.multi_step)
     noise = torch.randn(count, 4, *hole.shape[2:], generator=noise_of)
     said = np.where(rng.random(count) < settings.caption_dropout, 0, text_of[index])
-    tensors = (to_tensor(np.stack(chosen)), hole, torch.from_numpy(level), noise)
-    return Batch(*(one.to(device) for one in tensors), said=torch.from_numpy(said).to(device))
+    drawn = (to_tensor(np.stack(chosen)), hole, torch.from_numpy(level), noise)
+    return Batch(*(one.to(device) for one in (*drawn, torch.from_numpy(said))))
 
 
 def predict(
@@ -235,10 +235,11 @@ def window(hole: np.ndarray, cells: int, rng: np.random.Generator) -> tuple[int,
     """Top and left of a window of `cells`² that holds a random cell of the hole (0/1 s×s)."""
     rows, columns = np.nonzero(hole)
     chosen = rng.integers(len(rows))
-    return tuple(
+    top, left = (
         int(np.clip(place[chosen] - rng.integers(cells), 0, len(hole) - cells))
         for place in (rows, columns)
     )
+    return top, left
 
 
 def _mean(loss, *scales: list[list[Tensor]]) -> Tensor:
