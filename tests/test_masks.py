@@ -49,12 +49,10 @@ def test_free_forms_stop_at_the_ratio(shape, ratio, seed, size):
     assert abs(mask.mean() - ratio) <= 0.01
 
 
-@pytest.mark.parametrize("shape", masks.SHAPES)
+@pytest.mark.parametrize("shape", sorted(masks.SHAPES.keys() - {"detect_scratches"}))
 @settings(max_examples=25, deadline=None)
 @given(height=SIDES, width=SIDES, ratio=st.floats(0.05, 0.9), seed=SEEDS)
 def test_same_seed_same_mask_and_never_empty_or_full(shape, height, width, ratio, seed):
-    if shape == "detect_scratches":
-        pytest.skip("its holes are the photograph's")
     if shape == "parts":
         width = height
     mask = drawn(shape, seed, height, width, ratio, aligned=True)

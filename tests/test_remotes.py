@@ -81,11 +81,16 @@ def clone_of(folder: Path, to: Path) -> Path:
     return to
 
 
+# What the last run measured of its machine; it belongs to no commit.
+OF_THIS_MACHINE = {"speed.json", "cost.png", "cost.pdf", "ranking.csv", "ranking.md"}
+
+
 def digests(folder: Path, *tops: str) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
         for top in tops
         for path in servers.files(folder / top)
+        if path.name not in OF_THIS_MACHINE
     }
 
 
@@ -149,7 +154,7 @@ def test_a_changed_stage_pulls_only_what_it_needs(clone, serve, tmp_path):
         there = clone_of(here, tmp_path / "there")
         setting(there, "ratio: 0.25", "ratio: 0.1")
         said = sh(there, *in_page("dvc repro --pull --allow-missing"), "mask")
-    assert re.findall(r"Running stage '(\w+)'", said) == ["mask"]
+    assert re.findall(r"Running stage '(\w+)'", said) == ["check", "mask"]
     assert (there / "data" / "images").exists() and not (there / "data" / "inpainted").exists()
 
 

@@ -510,5 +510,6 @@ def test_the_cost_of_methods_is_drawn_from_what_the_last_run_measured(tmp_path, 
         (measured | other, False),
     ):
         (tmp_path / "metrics/speed.json").write_text(json.dumps(speed))
-        plot.draw_cost(plot.read_json("ranking")["all"], LABELS, dpi=50)
+        costs = records.read_costs(tmp_path / "metrics/speed.json", settings)
+        plot.draw_cost(plot.read_json("ranking")["all"], costs, LABELS, dpi=50)
         assert (tmp_path / "metrics/cost.png").exists() == drawn
