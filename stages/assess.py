@@ -46,7 +46,8 @@ def validate(settings: dict, photos: list[Path]) -> None:
     """Scores by kind of hole, by set and by size of hole; the curve of the sampler; the sheets."""
     from wizard.training import loop, people, pictures
 
-    training, faces = people.read(photos, settings["train"]["side"])
+    _, faces = people.read(photos, settings["train"]["side"])
+    shown = faces.of(SHOWABLE)
     few = faces.every(len(faces) // CURVE_FACES or 1)
     faces = faces.every(len(faces) // FACES or 1)
     steps = {f"steps{count}": {"num_inference_steps": count} for count in STEPS[1:]}
@@ -55,19 +56,19 @@ def validate(settings: dict, photos: list[Path]) -> None:
         methods = {name: {"backend": name} for name in CLASSICAL}
         folder = fill(kind, faces, settings, mask, {"contenders": methods})
         tables[kind] = tabulate(folder)
-        sheet(folder, MODEL / f"{kind}.jpg")
+        sheet(fill(f"{kind}-shown", shown, settings, mask, {}), MODEL / f"{kind}.jpg")
         changes = {"contenders": steps, "samples_per_mask": SAMPLES, "num_inference_steps": 1}
         curve[kind] = tabulate(fill(f"{kind}-steps", few, settings, mask, changes))
-    losses = {name: loop.read_log(WORK / "train" / f"{name}.jsonl") for name in PHASES}
     known = json.loads((MODEL / "train.json").read_text())
-    facts = {
-        "settings": {name: settings[name] for name in ("train", *PHASES, "inpaint")},
+    logs = {name: loop.read_log(WORK / "train" / f"{name}.jsonl") for name in PHASES}
+    losses = known["losses"] | {name: rows for name, rows in logs.items() if rows}
+    facts = known | {
+        "settings": {name: settings[name] for name in ("train", *losses, "inpaint")},
         "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip(),
-        "photographs": {"training": training.about(), "validation": faces.about()},
-        "losses": {name: rows or known["losses"].get(name, []) for name, rows in losses.items()},
+        "photographs": known["photographs"] | {"validation": faces.about()},
+        "losses": losses,
         "validation": tables,
         "steps": curve,
-        "ablation": known["ablation"],
     }
     text = json.dumps(facts, indent=1) + "\n"
     records.write_atomic(MODEL / "train.json", text.encode())
@@ -146,7 +147,7 @@ def intervals_of(rows: list[dict]) -> dict[str, list[float]]:
 
 
 def sheet(folder: Path, path: Path) -> None:
-    """Originals, holes and results of 24 photographs that may be shown."""
+    """Originals, holes and results of the first 24 photographs."""
     from wizard.report.pictures import masked
     from wizard.training import pictures
 
@@ -154,9 +155,8 @@ def sheet(folder: Path, path: Path) -> None:
     sources = {row["id"]: row for row in records.read(data / "images.jsonl")}
     triples = []
     for row in records.read(data / "inpainted.jsonl"):
-        photo = sources[row["image"]]
-        if row["run"] == "model" and photo["source_name"].split(SEPARATOR)[0] in SHOWABLE:
-            original = images.load(data / photo["file"])
+        if row["run"] == "model":
+            original = images.load(data / sources[row["image"]]["file"])
             hole = images.load_mask(data / "masks" / f"{row['id']}.png")
             triples.append((original, masked(original, hole), images.load(data / row["file"])))
     rows = [sum(triples[start : start + 4], ()) for start in range(0, len(triples[:24]), 4)]

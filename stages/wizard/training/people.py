@@ -30,6 +30,11 @@ class Faces:
         """Every `step`th photograph."""
         return Faces(self.names[::step], self.images[::step])
 
+    def of(self, folders: Sequence[str]) -> "Faces":
+        """The photographs of these folders."""
+        chosen = [n for n, name in enumerate(self.names) if name.split("/")[0] in folders]
+        return Faces([self.names[n] for n in chosen], self.images[chosen])
+
     def about(self) -> dict:
         """How many photographs of which sets, and a hash of their names and pixels."""
         digest = hashlib.sha256("\n".join(self.names).encode() + self.images.tobytes())
