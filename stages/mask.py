@@ -8,6 +8,7 @@ long run. A mask depends on mask.seed and its own id alone: adding or removing p
 no other mask.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def draw_all(
     count = settings.per_image
     if count == "auto":
         count = 8 if photo["source"] == "samples" else 1
-    found = [None] * count
+    found: Sequence[Path | None] = [None] * count
     if library and settings.pairing == "name":
         found = library.of(photo["source_name"]) or [None]
     pixels = images.load(DATA / photo["file"])
@@ -77,7 +78,7 @@ def draw(
         if library is None:
             ratio = settings.ratio
             if isinstance(ratio, list):
-                ratio = rng.uniform(*ratio)
+                ratio = rng.uniform(ratio[0], ratio[1])
             mask = masks.draw(
                 settings.shape,
                 rng,

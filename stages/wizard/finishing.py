@@ -57,7 +57,8 @@ def finish(data: bytes, result: np.ndarray, hole: np.ndarray) -> tuple[bytes, st
 
 def _as_written(photo: Image.Image, data: bytes) -> dict:
     """Options of Pillow's that write a photograph the way it was written."""
-    options = {key: photo.info[key] for key in ("icc_profile", "xmp", "dpi") if key in photo.info}
+    kept = ("icc_profile", "xmp", "dpi")
+    options: dict = {key: photo.info[key] for key in kept if key in photo.info}
     if isinstance(photo, JpegImagePlugin.JpegImageFile):
         swapped = photo.getexif().get(_TAGS.Orientation, 1) > 4
         options |= {

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
@@ -217,7 +218,7 @@ def with_text(png: bytes, text: dict[str, str]) -> bytes:
     return png[:HEADER_BYTES] + chunks.getvalue() + png[HEADER_BYTES:]
 
 
-def load(path: Path | str) -> np.ndarray:
+def load(path: Path | str | IO[bytes]) -> np.ndarray:
     """One of our own images: uint8 H×W×3. Raises records.Unusable when it cannot be read."""
     return _own(path, "RGB")
 
@@ -230,7 +231,7 @@ def load_mask(path: Path | str, grow: int = 0) -> np.ndarray:
     return grown(_own(path, "L") >= 128, grow)
 
 
-def _own(path: Path | str, mode: str) -> np.ndarray:
+def _own(path: Path | str | IO[bytes], mode: str) -> np.ndarray:
     try:
         with Image.open(path) as photo:
             return np.asarray(photo.convert(mode))

@@ -27,7 +27,7 @@ class Canvas:
         part, corner = self._around(start, end, thickness)
         before = np.count_nonzero(part)
         _line(part, corner, start, end, thickness)
-        self._covered += np.count_nonzero(part) - before
+        self._covered += int(np.count_nonzero(part) - before)
 
     def line_until(self, ratio: float, start: Point, end: Point, thickness: float) -> bool:
         """A line that ends where the share reaches `ratio`, to the pixel; whether it got there."""
@@ -55,4 +55,4 @@ class Canvas:
 def _line(part: np.ndarray, corner: Point, start: Point, end: Point, thickness: float) -> None:
     ends = [tuple(int(c - o) for c, o in zip(point, corner, strict=True)) for point in (start, end)]
     if part.size:
-        cv2.line(part, *ends, 255, max(1, round(thickness)))
+        cv2.line(part, ends[0], ends[1], 255, max(1, round(thickness)))

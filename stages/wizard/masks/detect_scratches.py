@@ -104,4 +104,4 @@ def _commonest(pixels: np.ndarray) -> np.ndarray:
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> float:
-    return np.count_nonzero(part) / max(1, np.count_nonzero(whole))
+    return np.count_nonzero(part) / max(1, int(np.count_nonzero(whole)))

@@ -5,6 +5,8 @@ implementation) between CIE L*a*b* colours (sRGB, D65): 0 is equal, about 1 just
 by side, 100 black against white. The measures built on it are this project's own.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from skimage.color import deltaE_ciede2000, rgb2lab
@@ -49,6 +51,6 @@ def _local_mean(values: np.ndarray, where: np.ndarray, radius: int) -> np.ndarra
     """Mean of the H×W×3 values over the pixels of ``where`` in the square around each pixel."""
     side = (2 * radius + 1, 2 * radius + 1)
     weight = where.astype(np.float64)
-    border = {"normalize": False, "borderType": cv2.BORDER_CONSTANT}
+    border: dict[str, Any] = {"normalize": False, "borderType": cv2.BORDER_CONSTANT}
     total = cv2.boxFilter(values * weight[..., None], -1, side, **border)
     return total / np.maximum(cv2.boxFilter(weight, -1, side, **border), 1)[..., None]

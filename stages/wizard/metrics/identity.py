@@ -40,7 +40,7 @@ def score(
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     detector = cv2.FaceDetectorYN.create(*_onnx(DETECTOR), (CANVAS, CANVAS))
     embedder = cv2.FaceRecognizerSF.create(*_onnx(EMBEDDER))
-    values = []
+    values: list[float | None] = []
     for original, result in zip(originals, results, strict=True):
         face = find(detector, original)
         if face is None:
@@ -51,8 +51,8 @@ def score(
             for picture in (original, result)
         )
         # OpenCV returns a view of a buffer that the next call overwrites.
-        embeddings = [embedder.feature(crop).copy() for crop in crops]
-        values.append(embedder.match(*embeddings, cv2.FaceRecognizerSF_FR_COSINE))
+        true, made = (embedder.feature(crop).copy() for crop in crops)
+        values.append(embedder.match(true, made, cv2.FaceRecognizerSF_FR_COSINE))
     return values
 
 

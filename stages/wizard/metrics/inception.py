@@ -56,16 +56,18 @@ class Mixed(nn.Module):
 
     def __init__(self, inputs: int, pool, chains: dict[str, list[tuple]]):
         super().__init__()
-        self.pool, self.chains, self.channels = pool, {}, 0
+        self.pool, self.channels = pool, 0
+        self.chains: dict[str, list[list[str]]] = {}
         for name, steps in chains.items():
             width, self.chains[name] = inputs, []
             for number, (channels, kernel) in enumerate(steps, 1):
                 step = name if len(steps) == 1 else f"{name}_{number}"
-                last = number == len(steps)
-                options = {"stride": 2, "pad": False} if pool is shrink and last else {}
+                shrinks = pool is shrink and number == len(steps)
+                stride = 2 if shrinks else 1
                 parts = kernel if kernel is SPLIT else {"": kernel}
                 for suffix, part in parts.items():
-                    self.add_module(step + suffix, convolution(width, channels, part, **options))
+                    one = convolution(width, channels, part, stride, pad=not shrinks)
+                    self.add_module(step + suffix, one)
                 self.chains[name].append([step + suffix for suffix in parts])
                 width = channels * len(parts)
             self.channels += width

@@ -64,7 +64,7 @@ def beside(quality: dict, settings: dict[str, dict]) -> dict[str, dict]:
             continue
         if settings["inpaint"]["grow"]:  # other holes than the protocol's
             continue
-        numbers = {}
+        numbers: dict[str, dict] = {}
         for metric in sorted({key for row in protocol.published.values() for key in row}):
             published = {who: row[metric] for who, row in protocol.published.items()}
             numbers[metric] = {"published": published, "convention": CONVENTIONS[metric]}

@@ -58,7 +58,8 @@ def _batches(
     of_shape = defaultdict(list)
     for n, canvas in enumerate(canvases):
         before = sum(map(len, canvas.rounds[:turn]))
-        for number, window in enumerate(*canvas.rounds[turn : turn + 1] or [[]], before):
+        due = canvas.rounds[turn] if turn < len(canvas.rounds) else []
+        for number, window in enumerate(due, before):
             of_shape[canvas.shape(window)].append((n, window, number))
     for windows in of_shape.values():
         for start in range(0, len(windows), batch_size):

@@ -254,19 +254,20 @@ class Engine:
 
     def _finish(self, run: Run, job: Job) -> tuple[Job, list[dict]]:
         """Keep what is new, publish the result; the job, and its rows of the manifest."""
-        if isinstance(job.painted, records.Unusable):
-            failed = {"status": records.FAILED, "error": str(job.painted)}
+        painted = job.painted
+        if isinstance(painted, records.Unusable):
+            failed = {"status": records.FAILED, "error": str(painted)}
             return _light(job), [job.row | failed]
         if job.fresh:
-            job = replace(job, png=images.encode(job.painted))
+            job = replace(job, png=images.encode(painted))
             self._cache.put(job.key, job.png, job.cost)
-        return _light(job), self._publish(run, job)
+        return _light(job), self._publish(run, job, painted)
 
-    def _publish(self, run: Run, job: Job) -> list[dict]:
+    def _publish(self, run: Run, job: Job, painted: np.ndarray) -> list[dict]:
         """Write the result, and what was painted if that is wanted; the manifest rows of both."""
-        result = images.composite(job.image, job.painted, job.mask, run.feather)
+        result = images.composite(job.image, painted, job.mask, run.feather)
         # Classical methods leave the rest alone: what they paint is the result.
-        same = np.array_equal(result, job.painted)
+        same = np.array_equal(result, painted)
         outputs = {run.name: job.png if same else images.encode(result)}
         if run.raw:
             outputs[run.raw] = job.png

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _tiles(rest: np.ndarray, side: int, margin: int) -> Iterator[tuple[int, int,
             yield top, bottom, left, right
 
 
-def _spans(hole: np.ndarray, length: int, side: int, margin: int) -> Iterator[tuple[int, int]]:
+def _spans(hole: ArrayLike, length: int, side: int, margin: int) -> Iterator[tuple[int, int]]:
     """Beginnings and ends of windows' fillings that cover a line of pixels."""
     places = np.flatnonzero(hole)
     while len(places):

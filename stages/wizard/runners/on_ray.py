@@ -21,6 +21,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
@@ -227,7 +228,7 @@ class Host:
             text = "".join(traceback.format_exception(error))
         return json.dumps({"raised": type(error).__name__, "text": text}).encode() + b"\n"
 
-    def _get(self) -> object:
+    def _get(self) -> Any:
         """The object, made at the first call: an error then is an answer, not a dead actor."""
         if self._object is None:
             sent, hashes, made = pickle.loads(self._parcel)

@@ -1,6 +1,8 @@
 """The tables of a model card, from what `assess.py validate` measured."""
 
 import re
+from collections.abc import Callable
+from typing import cast
 
 MEASURES = ("hole_psnr", "hole_ssim", "hole_sharpness")
 NAMES = {
@@ -30,7 +32,11 @@ def fill_in(card: str, facts: dict) -> str:
         if not place.search(card):
             raise ValueError(f"the model card has no line <!-- table: {name} -->")
         lines = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
-        card = place.sub(lambda found, lines=lines: f"{found[1]}\n{lines}\n{found[2]}", card)
+        between = cast(
+            Callable[[re.Match[str]], str],
+            lambda found, lines=lines: f"{found[1]}\n{lines}\n{found[2]}",
+        )
+        card = place.sub(between, card)
     return card
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from wizard.records import seed
 from wizard.training import loop, losses
 from wizard.training.autoencoder import to_tensor
 
-SHAPES = ("rectangles", "box", "strokes", "scratches", "half", "border")
+SHAPES: tuple[str, ...] = ("rectangles", "box", "strokes", "scratches", "half", "border")
 BRUSHES = ("thin", "medium", "thick")
 # Holes to train on, in turn; those that most pictures are measured with come more often.
 SHAPES = ("rectangles", "strokes", "box", "rectangles", "strokes", "half", "scratches", "border")
@@ -59,7 +60,7 @@ class Latents:
         return posterior.sample(generator=generator).float() * self.scale
 
 
-def hole_pool(count: int, size: int, grid: int, ratio: Sequence[float], base_seed: int) -> Tensor:
+def hole_pool(count: int, size: int, grid: int, ratio: Sequence[Any], base_seed: int) -> Tensor:
     """`count` holes of SHAPES in turn, grown to cells of `grid` pixels as in use: bool N×1×s×s.
 
     Drawn once because free forms of small area-per-stroke take milliseconds each.

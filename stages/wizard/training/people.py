@@ -47,7 +47,7 @@ def held_out(person: str) -> bool:
     return int(hashlib.sha256(person.encode()).hexdigest(), 16) % EVERY == 0
 
 
-def read(folders: Sequence[Path], size: int) -> tuple[Faces, Faces]:
+def read(folders: Sequence[Path], size: int) -> tuple[Faces, ...]:
     """All photographs of the folders, centre-cropped to `size`, as (training, validation).
 
     The person of a file is its `name` in `<folder>.csv` (columns `file`, `name`) where that file

@@ -21,7 +21,7 @@ LABELS = {
 }
 
 
-def grid(rows: Sequence[Sequence[np.ndarray]], zoom: int = 1) -> np.ndarray:
+def grid(rows: Sequence[Sequence[np.ndarray] | np.ndarray], zoom: int = 1) -> np.ndarray:
     """Equal-sized pictures in rows with white gaps, each pixel `zoom` times as large.
 
     Pictures are uint8 H×W×3; so is the result. Shorter rows end in white.

@@ -15,6 +15,8 @@ METRICS = ("hole_psnr", "hole_ssim", "hole_sharpness", "hole_colour", "edge_seam
 PROMPT = "a portrait photograph of a face"
 BATCH_SIZE = 8
 
+Pictures = Sequence[np.ndarray] | np.ndarray  # or one array N×S×S×3
+
 
 def holes(kind: str, names: Sequence[str], size: int, base_seed: int) -> list[np.ndarray]:
     """One hole for each name: a rectangle of a quarter of the area, or strokes over 0.5 to 0.9.
@@ -29,14 +31,14 @@ def holes(kind: str, names: Sequence[str], size: int, base_seed: int) -> list[np
     return drawn
 
 
-def hidden(images: Sequence[np.ndarray], drawn: Sequence[np.ndarray]) -> list[np.ndarray]:
+def hidden(images: Pictures, drawn: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The images (uint8 S×S×3) with mid-grey holes."""
     grey = np.full_like(images[0], 128)
     return [composite(image, grey, mask) for image, mask in zip(images, drawn, strict=True)]
 
 
 def inpaint(
-    parts: dict, images: Sequence[np.ndarray], drawn: Sequence[np.ndarray], names: Sequence[str]
+    parts: dict, images: Pictures, drawn: Sequence[np.ndarray], names: Sequence[str]
 ) -> list[np.ndarray]:
     """One-step results of networks in training: uint8 S×S×3, exact outside the holes.
 
@@ -50,7 +52,7 @@ def inpaint(
         **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
     )
     pipe.set_progress_bar_config(disable=True)
-    results = []
+    results: list[np.ndarray] = []
     for start in range(0, len(images), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
         pixels = np.stack(hidden(images[part], drawn[part]))
@@ -71,7 +73,7 @@ def inpaint(
 
 
 def score_all(
-    originals: Sequence[np.ndarray],
+    originals: Pictures,
     results: Sequence[np.ndarray],
     drawn: Sequence[np.ndarray],
     score: Callable,
