@@ -24,6 +24,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from wizard import params, records
 from wizard.console import BadSetting, progress
@@ -67,9 +68,8 @@ def denoiser(settings: params.Params, photos: list[Path]) -> None:
     latents = phase.Latents(vae, training.images, device())
     unet, text_encoder = fresh_denoiser(settings, tokenizer)
     nets = {"unet": unet, "text_encoder": text_encoder, "tokenizer": tokenizer}
-    data = {"latents": latents, "captions": captions * 2}
-    start = partial(phase.train, scheduler=networks.scheduler(), **nets, **data)
-    run("denoiser", start, settings, faces)
+    ready = partial(phase.train, **nets, scheduler=networks.scheduler())
+    run("denoiser", partial(ready, latents=latents, captions=captions * 2), settings, faces)
 
 
 def finish(settings: params.Params, photos: list[Path]) -> None:
@@ -212,7 +212,7 @@ def trained_autoencoder(settings: params.Params, name: str):
     return vae
 
 
-def fresh_denoiser(settings: params.Params, tokenizer):
+def fresh_denoiser(settings: params.Params, tokenizer) -> tuple[Any, Any]:
     """UNet and text encoder before training."""
     from wizard.training import networks
 

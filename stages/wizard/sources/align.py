@@ -36,8 +36,9 @@ def frame(image: np.ndarray, eyes: Eyes, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     top_left, top_right, bottom_right, bottom_left = quad = corners(eyes)
     if any(not (0 <= x <= width and 0 <= y <= height) for x, y in quad):
-        size = f"{width}×{height}"
-        raise Unusable(f"the frame around the eyes {eyes} extends beyond the {size} photograph")
+        raise Unusable(
+            f"the frame around the eyes {eyes} extends beyond the {width}×{height} photograph"
+        )
     side = abs(complex(*top_right) - complex(*top_left))
     fine = size * int(np.ceil(max(1.0, 2 * side / size)))
     warped = Image.fromarray(image).transform(

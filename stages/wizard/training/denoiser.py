@@ -18,7 +18,6 @@ from wizard.records import seed
 from wizard.training import loop, losses
 from wizard.training.autoencoder import to_tensor
 
-SHAPES: tuple[str, ...] = ("rectangles", "box", "strokes", "scratches", "half", "border")
 BRUSHES = ("thin", "medium", "thick")
 # Holes to train on, in turn; those that most pictures are measured with come more often.
 SHAPES = ("rectangles", "strokes", "box", "rectangles", "strokes", "half", "scratches", "border")

@@ -50,7 +50,7 @@ def train(
     scheduler: DDIMScheduler,
     images: np.ndarray,
     captions: Sequence[str],
-    holes: Sequence[float],
+    holes: tuple[int, float, float],
     settings,
     base_seed: int,
     path: Path,

@@ -52,15 +52,17 @@ def curves(losses: dict[str, list[dict]], steps: dict[str, dict]) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 6.4), layout="constrained")
-    above, below = figure.subfigures(2, 1)
-    for axis, (name, terms) in zip(above.subplots(1, len(TERMS)), TERMS.items(), strict=True):
+    halves = figure.subfigures(2, 1, squeeze=False)[:, 0]
+    for axis, (name, terms) in zip(halves[0].subplots(1, len(TERMS)), TERMS.items(), strict=True):
         for term in terms:
             points = [(row["step"], row[term]) for row in losses.get(name, []) if term in row]
             if points:
                 axis.plot(*zip(*points, strict=True), lw=1, label=term.replace("_", " "))
                 axis.legend(frameon=False)
         axis.set(title=name, xlabel="training step", ylabel="loss", yscale="log")
-    for axis, (column, label) in zip(below.subplots(1, len(LABELS)), LABELS.items(), strict=True):
+    for axis, (column, label) in zip(
+        halves[1].subplots(1, len(LABELS)), LABELS.items(), strict=True
+    ):
         for kind, methods in steps.items():
             points = sorted(
                 (int(name.removeprefix("steps")) if name != "model" else 1, parts["all"][column])
