@@ -98,6 +98,17 @@ def test_a_wrong_setting_is_explained_in_one_line(tmp_path, good, bad, line):
     assert line in told and len(told) < 400
 
 
+@pytest.mark.parametrize(
+    "source", ["data/own/results", "data/own/results/trip", "data/own/", "data/own/**/*.jpg", "."]
+)
+def test_what_finish_writes_is_no_source(tmp_path, source):
+    with pytest.raises(BadSetting, match="takes in data/own/results, where stages/finish.py") as e:
+        load(tmp_path, DEFAULT.replace("source: samples", f"source: {source}"))
+    assert "\n" not in str(e.value)
+    for fine in ("data/own/photos", "data/own/*.jpg", "data/own/results-of-others", "me/data"):
+        load(tmp_path, DEFAULT.replace("source: samples", f"source: {fine}"))
+
+
 def test_a_range_is_a_ratio_too(tmp_path):
     settings = load(tmp_path, DEFAULT.replace("ratio: 0.25", "ratio: [0.1, 0.5]"))
     assert settings.mask.ratio == [0.1, 0.5]

@@ -3,15 +3,17 @@
 import difflib
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from wizard.console import BadSetting
+from wizard.console import BadSetting, without_secrets
 from wizard.runs import BASELINE, MODEL, RESERVED
 
+RESULTS = "data/own/results"
 MAX_FILE_BYTES = 100_000
 CONTENDER = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 UNKNOWN = ("extra_forbidden", "invalid_key")  # what pydantic calls a key that no block has
@@ -45,6 +47,19 @@ class Fetch(Block):
     fit: Literal["square", "whole"]
     side: Annotated[int, Field(ge=32, le=4096, multiple_of=8)]
     max_pixels: Annotated[int, Field(ge=1024)]
+
+    @model_validator(mode="after")
+    def _results_are_no_photographs(self):
+        results = Path(RESULTS).resolve()
+        pattern = Path(self.source.removeprefix("file://")).expanduser().resolve()
+        fixed = Path(re.split(r"[*?\[]", str(pattern))[0])
+        within = results.is_relative_to(pattern) or fixed.is_relative_to(results)
+        if within or any(fnmatch(str(results), str(one)) for one in (pattern, pattern.parent)):
+            raise ValueError(
+                f"source = {without_secrets(self.source)!r}: takes in {RESULTS}, where "
+                "stages/finish.py writes; give the folder of the originals alone"
+            )
+        return self
 
 
 class Mask(Block):
