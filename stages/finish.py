@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from wizard import console, finishing, images, names, params, records, sources
 
 DATA = Path("data")
-RESULTS = DATA / "own" / "results"
+RESULTS = Path(params.RESULTS)
 
 
 def main(params_path: Path) -> None:
