@@ -23,7 +23,7 @@ import numpy as np
 import yaml
 
 from wizard import images, params, records
-from wizard.console import BadSetting
+from wizard.console import BadSetting, say
 
 HERE = Path(__file__).resolve().parent
 WORK = Path(".work")
@@ -180,7 +180,7 @@ def main() -> int:
         settings = params.load(arguments.params).model_dump()
         COMMANDS[arguments.command](settings, arguments.photos)
     except (ValueError, OSError) as error:
-        print(f"assess.py: {' '.join(str(error).split())}", file=sys.stderr)
+        say(f"assess.py: {' '.join(str(error).split())}")
         return 2 if isinstance(error, BadSetting) else 1
     except subprocess.CalledProcessError as error:
         return error.returncode  # the stage has said what is wrong

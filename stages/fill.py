@@ -5,8 +5,8 @@
 The mask is white where the hole is, and as large as the photograph. The result has the photograph's
 size, format, colours and EXIF; without -o it is called <photo>_filled and lies beside it. A file
 that exists is overwritten with --force only. Settings are those of params.yaml, which stays as it
-is, and nothing is kept for DVC. --model names a checkpoint, or a classical method: telea is best
-for scratches.
+is, and nothing is kept for DVC. --model names a checkpoint, or a classical method, which suits
+scratches: biharmonic, or telea on a large photograph.
 """
 
 import time

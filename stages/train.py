@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from wizard import params, records
-from wizard.console import BadSetting, progress
+from wizard.console import BadSetting, progress, say
 
 WORK = Path(".work/train")
 MODEL = Path("data/models/face-tiny")
@@ -241,7 +241,7 @@ def main() -> int:
     try:
         COMMANDS[arguments.command](params.load(arguments.params), arguments.photos)
     except (ValueError, OSError) as error:
-        print(f"train.py: {' '.join(str(error).split())}", file=sys.stderr)
+        say(f"train.py: {' '.join(str(error).split())}")
         return 2 if isinstance(error, BadSetting) else 1
     return 0
 
