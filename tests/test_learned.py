@@ -473,7 +473,7 @@ class TestLearned:
     def test_one_photograph_is_no_set(self, pictures, setup):
         originals, results = pictures
         one = made_by("model", originals[:1], results[:1])
-        with pytest.raises(ValueError, match="fid, kd compare sets of pictures, and there is one"):
+        with pytest.raises(ValueError, match="fid, kd compare sets of pictures, and there is only"):
             dict(learned.compare(["fid", "kd"], one, setup, 0))
 
     def test_missing_weights_are_one_line_that_says_how_to_fetch_them(

@@ -281,7 +281,7 @@ def test_damaged_and_encrypted_zip_members_are_rows(run, tmp_path):
 @pytest.mark.parametrize("name", ["photos.zip", "photos.tar", "photos.tgz"])
 def test_text_named_like_an_archive_is_one_line(run, tmp_path, name):
     (tmp_path / name).write_text("no archive at all")
-    with pytest.raises(OSError, match=rf"{name}: cannot be read on after its beginning") as caught:
+    with pytest.raises(OSError, match=rf"{name}: cannot be read beyond its beginning") as caught:
         run(tmp_path / name)
     assert "\n" not in str(caught.value)
 
@@ -294,7 +294,7 @@ def test_archive_that_breaks_off_names_the_last_good_member(run, tmp_path):
             entry.size = len(encoded())
             archive.addfile(entry, io.BytesIO(encoded()))
     path.write_bytes(path.read_bytes()[: -(-len(encoded()) // 512) * 512 + 1024 + 20])
-    with pytest.raises(OSError, match="cannot be read on after a.png"):
+    with pytest.raises(OSError, match="cannot be read beyond a.png"):
         run(path)
     assert not Path("data/images.jsonl").exists()
 
@@ -321,7 +321,7 @@ def flipped(data: bytes) -> bytes:
     ("damage", "reason"),
     [
         (flipped, "end marker"),
-        (lambda data: data[: 4 * MEMBER] + bytes(512) + data[4 * MEMBER + 512 :], "follows"),
+        (lambda data: data[: 4 * MEMBER] + bytes(512) + data[4 * MEMBER + 512 :], "data follow"),
         (lambda data: data[: 4 * MEMBER], "end marker"),
         (lambda data: data[: 4 * MEMBER + 300], "end marker"),
         (lambda data: data + data, "data follow the archive's end"),

@@ -188,7 +188,7 @@ def _members(
     except Exception as error:
         # tarfile, zipfile, zlib, lzma and the file systems each have exceptions of their own.
         reason = str(error) or type(error).__name__
-        text = f"{path}: cannot be read on after {last}: {reason}"
+        text = f"{path}: cannot be read beyond {last}: {reason}"
         raise OSError(without_secrets(text)) from None
 
 
