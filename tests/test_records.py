@@ -107,6 +107,24 @@ def test_one_cap_for_the_results_of_all_stages(tmp_path):
     assert fetch.get("aa") and fetch.get("cc")
 
 
+KILLED = """
+import os, sys
+from wizard import records
+os.replace = lambda *_: os._exit(9)
+records.write_atomic(sys.argv[1], b"half")
+"""
+
+
+def test_the_next_write_overwrites_what_a_killed_one_left(tmp_path):
+    path = tmp_path / "images.jsonl"
+    environment = os.environ | {"PYTHONPATH": "stages"}
+    killed = subprocess.run([sys.executable, "-c", KILLED, path], env=environment)
+    assert killed.returncode == 9 and len(list(tmp_path.iterdir())) == 1
+    records.write_atomic(path, b"whole")
+    assert [found.name for found in tmp_path.iterdir()] == ["images.jsonl"]
+    assert path.read_bytes() == b"whole"
+
+
 def test_only_leftovers_of_long_ago_are_deleted(tmp_path):
     cache = records.ResultCache(tmp_path, "inpaint", 10**6)
     cache.put("aa", b"x")

@@ -124,11 +124,19 @@ def file_sha256(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomic(path: Path | str, data: bytes) -> None:
-    """Write a file so that a reader, or a kill, sees the old content or the new, never a part."""
+def write_atomic(path: Path | str, data: bytes, shared: bool = False) -> None:
+    """Write a file so that a reader, or a kill, sees the old content or the new, never a part.
+
+    What a killed writer leaves is overwritten by the next one, unless several processes write the
+    same file at once (``shared``) and none may touch another's.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=PART, dir=path.parent)
+    if shared:
+        handle, temporary = tempfile.mkstemp(prefix=PART, dir=path.parent)
+    else:
+        temporary = path.with_name(PART + hashlib.sha256(path.name.encode()).hexdigest()[:16])
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -183,7 +191,8 @@ class ResultCache:
     def put(self, key: str, data: bytes, facts: dict | None = None) -> None:
         """Keep bytes under their fingerprint."""
         kept = data + b"\n" + json.dumps(facts or {}, allow_nan=False).encode()
-        write_atomic(self._path(key), kept + hashlib.sha256(key.encode() + kept).digest())
+        digest = hashlib.sha256(key.encode() + kept).digest()
+        write_atomic(self._path(key), kept + digest, shared=True)
 
     def trim(self) -> None:
         """Delete the results that were used longest ago until the rest fits, and leftovers."""

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AsymmetricAutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
+from diffusers.models.attention_processor import Attention, AttnProcessor
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -69,7 +69,9 @@ def train(
     nets = trained_parts(vae, unet, text_encoder).to(device).train()
     frozen = nn.ModuleList([vae.encoder, vae.quant_conv]).to(device).requires_grad_(False).eval()
     # The fused kernel is slower than plain matrix products for so few tokens on a CPU.
-    unet.set_attn_processor(AttnProcessor())
+    for part in (*unet.modules(), *vae.modules()):
+        if isinstance(part, Attention):
+            part.set_processor(AttnProcessor())
     judge = HoleDiscriminator(settings.discriminator_channels).to(device)
     features = RandomFeatures(seed(base_seed, "features", "")).to(device)
     decoder = [*nets["decoder"].parameters(), *nets["post_quant_conv"].parameters()]
@@ -77,8 +79,10 @@ def train(
         {"params": [*nets["unet"].parameters(), *nets["text"].parameters()]},
         {"params": decoder, "factor": settings.decoder_factor},
     ]
-    optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas=(0.9, 0.99))
-    opponent = torch.optim.AdamW(judge.parameters(), settings.learning_rate, betas=(0.5, 0.9))
+    optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas=(0.9, 0.99), fused=True)
+    opponent = torch.optim.AdamW(
+        judge.parameters(), settings.learning_rate, betas=(0.5, 0.9), fused=True
+    )
     average = EMAModel(
         nets.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=3 / 4, foreach=True
     )
