@@ -12,9 +12,9 @@ scratches: biharmonic, or telea on a large photograph.
 import time
 from pathlib import Path
 
-import inpaint
 from wizard import console, finishing, images, models, params, records
 from wizard.masks import files
+from wizard.methods import start_workers
 
 CLASSICAL = [name for name in models.BACKENDS if name != "diffusers"]
 ARGUMENTS: dict[str, dict] = {
@@ -62,7 +62,7 @@ def fill(settings: params.Params, image, hole, prompt: str | None, model: str | 
     method = settings.inpaint.methods()["model"].model_copy(update=changes)
     call = ([image], [hole], [settings.inpaint.seed], [(method.prompt, method.negative_prompt)])
     runtime = settings.runtime.model_copy(update={"runner": "local", "batch_size": 1})
-    with inpaint.start_workers(method, runtime) as workers:
+    with start_workers(method, runtime) as workers:
         ((answer, _),) = workers.map("fill", [call])
     filled = answer if isinstance(answer, records.Unusable) else answer[0]
     if isinstance(filled, records.Unusable):

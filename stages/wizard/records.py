@@ -135,7 +135,8 @@ def write_atomic(path: Path | str, data: bytes, shared: bool = False) -> None:
     if shared:
         handle, temporary = tempfile.mkstemp(prefix=PART, dir=path.parent)
     else:
-        temporary = path.with_name(PART + hashlib.sha256(path.name.encode()).hexdigest()[:16])
+        part = PART + hashlib.sha256(path.name.encode()).hexdigest()[:16]
+        temporary = str(path.with_name(part))
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
