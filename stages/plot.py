@@ -49,8 +49,12 @@ class Album:
 
     def error(self, hole: str) -> str | None:
         """Why there is no mask, or no result of some method."""
-        made = (row for (one, _), rows in self.made.items() if one == hole for row in rows.values())
-        return next((row["error"] for row in (self.holes[hole], *made) if "error" in row), None)
+        rows = (self.holes[hole], *self._of(hole))
+        return next((row["error"] for row in rows if "error" in row), None)
+
+    def _of(self, hole: str) -> list[dict]:
+        """What was made of a hole, by all methods."""
+        return [row for (one, _), rows in self.made.items() if one == hole for row in rows.values()]
 
     def views(self, hole: str, methods: list[str]) -> dict[str, list[np.ndarray | None]]:
         """What there is to see of one hole, no larger than the page needs it: name → its pictures,
@@ -59,7 +63,8 @@ class Album:
         original = self._open(self.photograph(hole))
         if self.holes[hole]["status"] != records.OK:
             return {"original": [original]}
-        mask = pictures.reduced(images.load_mask(DATA / self.holes[hole]["file"]), review.SIDE)
+        mask = images.load_mask(DATA / self.holes[hole]["file"], self._grown(hole))
+        mask = pictures.reduced(mask, review.SIDE)
         views = {"original": [original], "masked": [pictures.masked(original, mask)]}
         for method in methods:
             rows = self.made.get((hole, method), {})
@@ -72,6 +77,10 @@ class Album:
                 for one in views[names.MODEL]
             ]
         return views
+
+    def _grown(self, hole: str) -> int:
+        """By how many pixels the hole was grown before it was filled."""
+        return max((row.get("grow", 0) for row in records.usable(self._of(hole))), default=0)
 
     def _open(self, row: dict | None) -> np.ndarray | None:
         if row is None or row["status"] != records.OK:

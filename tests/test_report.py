@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 import plot
-from wizard import names, params, records
+from wizard import images, names, params, records
 from wizard.metrics import summary
 from wizard.metrics.learned import OF_A_RESULT as LEARNED
 from wizard.report import histograms, pictures, review, scores, sheets
@@ -387,6 +387,19 @@ def test_a_hole_has_the_pictures_and_the_values_of_all_its_samples(tmp_path, mon
     assert first != second and len(one["views"]["error"]) == 2
     assert len(one["views"]["baseline"]) == len(one["scores"]["baseline"]) == 1
     assert one["scores"]["model"][0]["ssim"] > one["scores"]["model"][1]["ssim"]
+
+
+def test_the_hole_is_shown_as_it_was_grown_and_filled(tmp_path, monkeypatch):
+    small_project.build(tmp_path)
+    manifest = tmp_path / "data/inpainted.jsonl"
+    records.write(manifest, [row | {"grow": 5} for row in records.read(manifest)])
+    monkeypatch.chdir(tmp_path)
+    album = plot.Album({"astronaut_mask000"}, truth=True)
+    ((original,), (shown,)) = (
+        album.views("astronaut_mask000", [])[name] for name in ("original", "masked")
+    )
+    drawn = images.load_mask("data/masks/astronaut_mask000.png")
+    assert np.array_equal((shown != original).any(axis=2), images.grown(drawn, 5))
 
 
 def test_photographs_of_different_shapes_are_shown_as_they_are(tmp_path, monkeypatch):
