@@ -70,6 +70,21 @@ def test_a_grown_hole_is_filled_with_a_soft_edge_and_the_rest_stays_exact(tmp_pa
     assert len(np.unique(made[0][grown], axis=0)) == 1 < len(np.unique(made[6][grown], axis=0))
 
 
+def test_another_seed_is_another_try_and_the_same_one_the_same_result(tmp_path):
+    Image.fromarray(data.astronaut()[:96, :96]).save(tmp_path / "me.png")
+    Image.fromarray(np.pad(np.ones((32, 32), bool), 32)).save(tmp_path / "mask.png")
+    model = str(ROOT / "data/models/face-tiny")
+    tries = {"default": (), "same": ("--seed", "42"), "other": ("--seed", "43")}
+    made = {}
+    for name, seed in tries.items():
+        answer = run(tmp_path, "me.png", "mask.png", "--model", model, "-o", f"{name}.png", *seed)
+        assert answer.returncode == 0, answer.stderr
+        made[name] = (tmp_path / f"{name}.png").read_bytes()
+    assert made["default"] == made["same"] != made["other"]
+    wrong = run(tmp_path, "me.png", "mask.png", "--seed", "-1")
+    assert wrong.returncode == 2 and "--seed: invalid number value: '-1'" in wrong.stderr
+
+
 def test_bad_input_is_one_line(tmp_path):
     Image.fromarray(data.astronaut()[:64, :64]).save(tmp_path / "me.png")
     Image.fromarray(np.ones((32, 64), bool)).save(tmp_path / "small.png")
