@@ -8,7 +8,7 @@ others whenever a setting or a file under data/own/ changed, so that a mistake c
 
 from pathlib import Path
 
-from wizard import masks, models, params, records
+from wizard import masks, metrics, models, params, records
 from wizard.console import BadSetting, stage
 
 OWN = Path("data/own")
@@ -19,6 +19,7 @@ def main(params_path: Path) -> None:
     expect_files("fetch.source", settings.fetch.source)
     models.check({name: one.backend for name, one in settings.inpaint.methods().items()})
     masks.check(settings.mask.shape, settings.mask.variant, settings.mask.ratio)
+    metrics.check(settings.evaluate.learned, settings.evaluate.reference)
     if settings.mask.shape == "files":
         expect_files("mask.folder", settings.mask.folder)
     # The same bytes every time: what follows waits for this file, but never runs because of it.

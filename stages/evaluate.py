@@ -65,6 +65,7 @@ class Hole:
 def main(params_path: Path) -> None:
     everything = params.load(params_path)
     settings, runtime = everything.evaluate, everything.runtime
+    metrics.check(settings.learned, settings.reference)
     photographs, masks, results = (
         records.read(DATA / f"{name}.jsonl") for name in ("images", "masks", "inpainted")
     )

@@ -10,17 +10,15 @@ import pickle
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import onnx
 import pytest
 import torch
-import yaml
 from onnx import helper, numpy_helper
 from skimage.data import astronaut
 
-from wizard import images, params
+from wizard import images, metrics
 from wizard.console import BadSetting
 from wizard.metrics import (
     checkpoints,
@@ -396,16 +394,21 @@ class TestLearned:
             results.append(tmp_path / f"made{number}.png")
         return originals, results
 
-    def test_the_settings_allow_every_measure(self):
-        (allowed,) = get_args(params.Evaluate.model_fields["learned"].annotation)
-        assert set(get_args(allowed)) == learned.OF_A_RESULT.keys() | learned.OF_ALL.keys()
+    def test_every_measure_is_allowed_by_its_table(self):
+        metrics.check([*metrics.OF_A_RESULT, *metrics.OF_ALL], "original")
 
-    def test_a_comparison_with_the_original_is_refused_where_there_is_none(self, tmp_path):
-        settings = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
-        settings["evaluate"] |= {"reference": "none", "learned": ["fid", "lpips"]}
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
-        with pytest.raises(BadSetting, match=r"reference: none\) there is no lpips; remove it"):
-            params.load(tmp_path / "params.yaml")
+    @pytest.mark.parametrize(
+        ("named", "reference", "message"),
+        [
+            (["lpips", "fit"], "original", r"= \['lpips', 'fit'\]: allowed: a list of \(lpips, id"),
+            (["fid", "lpips"], "none", r"reference: none\) there is no lpips; remove it"),
+            (["identity"], "none", r"reference: none\) there is no identity; remove it"),
+        ],
+    )
+    def test_what_cannot_be_measured_is_refused_in_one_line(self, named, reference, message):
+        with pytest.raises(BadSetting, match=message) as caught:
+            metrics.check(named, reference)
+        assert "\n" not in str(caught.value)
 
     def test_every_measure_of_a_result_reaches_its_column(self, pictures, publish, setup):
         originals, results = pictures
@@ -422,7 +425,7 @@ class TestLearned:
     def test_every_measure_of_all_results_reaches_its_key(self, pictures, publish, setup):
         originals, results = pictures
         both = made_by("model", originals, results) + made_by("baseline", originals, originals)
-        figures = dict(learned.compare([*learned.OF_ALL, "lpips"], both, setup, 0))
+        figures = dict(learned.compare([*metrics.OF_ALL, "lpips"], both, setup, 0))
         keys = {f"learned_{name}" for name in ("fid", "kid", "p_ids", "u_ids", "fd", "kd")}
         counts = {("model", "learned_count"), ("model", "learned_photographs")}
         every = {(method, key) for method in ("model", "baseline") for key in keys}

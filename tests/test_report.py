@@ -16,8 +16,8 @@ from PIL import Image
 
 import plot
 from wizard import images, names, params, records
+from wizard.metrics import OF_A_RESULT as LEARNED
 from wizard.metrics import summary
-from wizard.metrics.learned import OF_A_RESULT as LEARNED
 from wizard.report import histograms, pictures, review, scores, sheets
 
 KINDS = ("png", "pdf")

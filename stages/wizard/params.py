@@ -197,20 +197,10 @@ class Evaluate(Block):
     ring_px: Annotated[int, Field(ge=1, le=256)]
     hole_bins: Annotated[float, Field(ge=0.01, le=1)]
     bootstrap: Annotated[int, Field(ge=100, le=100_000)]
-    learned: list[Literal["lpips", "identity", "clip", "rc_s", "fid", "kid", "ids", "fd", "kd"]]
+    learned: list[Name]
     dino: Annotated[str, Field(min_length=1)]
     clip: Annotated[str, Field(min_length=1)]
     seed: Seed
-
-    @model_validator(mode="after")
-    def _original_for_those_that_need_it(self):
-        asked = [name for name in ("lpips", "identity") if name in self.learned]
-        if asked and self.reference == "none":
-            raise ValueError(
-                f"learned = {self.learned}: without an original (reference: none) there is no "
-                f"{', '.join(asked)}; remove it or set reference to original"
-            )
-        return self
 
 
 class Plot(Block):

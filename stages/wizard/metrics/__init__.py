@@ -10,8 +10,43 @@ from importlib import import_module
 
 import numpy as np
 
+from wizard.console import BadSetting
+
 AGAINST_ORIGINAL = ("pixel", "seam", "colour", "sharpness")
 WITHOUT_ORIGINAL = ("seam", "colour", "sharpness")
+# What pretrained networks measure, when evaluate.learned names it; see learned.py. Of a result: the
+# file with score(beside, results, setup), and what it sees beside the results.
+OF_A_RESULT = {
+    "lpips": ("perceptual", "original"),
+    "identity": ("identity", "original"),
+    "clip": ("clip", "prompt"),
+    "rc_s": ("coherence", "mask"),
+}
+# Of all results together: the file with features(pictures, setup), and how these are compared.
+OF_ALL = {
+    "fid": ("inception", "frechet"),
+    "kid": ("inception", "kernel"),
+    "ids": ("inception", "discrimination"),
+    "fd": ("dino", "frechet"),
+    "kd": ("dino", "kernel"),
+}
+
+
+def check(learned: list[str], reference: str) -> None:
+    """Whether there are these measures by pretrained networks, asked before any work.
+
+    Raises BadSetting, which names the setting and what is allowed; also for one that needs an
+    original where ``reference`` is "none".
+    """
+    for name in learned:
+        if name not in OF_A_RESULT and name not in OF_ALL:
+            allowed = ", ".join([*OF_A_RESULT, *OF_ALL])
+            raise BadSetting(f"evaluate.learned = {learned}: allowed: a list of ({allowed})")
+        if reference == "none" and OF_A_RESULT.get(name, ("", ""))[1] == "original":
+            raise BadSetting(
+                f"evaluate.learned = {learned}: without an original (reference: none) there is no "
+                f"{name}; remove it or set reference to original"
+            )
 
 
 def score(

@@ -1,14 +1,14 @@
 """Measures by pretrained networks, off by default: their weights are large and not ours.
 
-``OF_A_RESULT`` names those that every result has: ``lpips`` LPIPS (AlexNet) to the original,
-``identity`` likeness of the face to the original's, ``clip`` CLIP score of the prompt, ``rc_s``
-coherence of the hole with its surroundings. ``OF_ALL`` names those of all results together against
-all photographs: Fréchet distance ``fid``, kernel distance ``kid`` and discriminative scores ``ids``
-on Inception features, as papers report them, and the two distances on DINOv2 features, ``fd`` and
-``kd``.
+The room's tables name them. ``OF_A_RESULT`` has those that every result has: ``lpips`` LPIPS
+(AlexNet) to the original, ``identity`` likeness of the face to the original's, ``clip`` CLIP score
+of the prompt, ``rc_s`` coherence of the hole with its surroundings. ``OF_ALL`` has those of all
+results together against all photographs: Fréchet distance ``fid``, kernel distance ``kid`` and
+discriminative scores ``ids`` on Inception features, as papers report them, and the two distances on
+DINOv2 features, ``fd`` and ``kd``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,20 +17,17 @@ import numpy as np
 
 from wizard import images
 from wizard.console import progress
+from wizard.metrics import OF_A_RESULT, OF_ALL
 from wizard.metrics.distances import discrimination, frechet, kernel
 from wizard.metrics.networks import Setup
 from wizard.names import MODEL
 
-# The file with score(originals, results, setup); in place of originals, clip takes prompts and
-# rc_s masks.
-OF_A_RESULT = {
-    "lpips": "perceptual",
-    "identity": "identity",
-    "clip": "clip",
-    "rc_s": "coherence",
+# What a measure of a result may see beside the result.
+BESIDE: dict[str, Callable[["Result"], object]] = {
+    "original": lambda one: images.load(one.original),
+    "prompt": lambda one: one.prompt,
+    "mask": lambda one: images.load_mask(one.mask, one.grow),
 }
-# The file with features(pictures, setup).
-OF_ALL = {"fid": "inception", "kid": "inception", "ids": "inception", "fd": "dino", "kd": "dino"}
 
 
 @dataclass(frozen=True)
@@ -58,12 +55,9 @@ def score(
     """
     for name in names:
         if name in OF_A_RESULT:
-            metric = import_module(f"wizard.metrics.{OF_A_RESULT[name]}")
-            beside: Iterator = (images.load(one.original) for one in results)
-            if name == "clip":
-                beside = (one.prompt for one in results)
-            elif name == "rc_s":
-                beside = (images.load_mask(one.mask, one.grow) for one in results)
+            file, seen = OF_A_RESULT[name]
+            metric = import_module(f"wizard.metrics.{file}")
+            beside = map(BESIDE[seen], results)
             values = metric.score(beside, _pictures([one.file for one in results], name), setup)
             yield f"learned_{name}", values
 
@@ -93,13 +87,13 @@ def compare(
     yield (MODEL, "learned_count"), int(np.count_nonzero(methods == MODEL))
     yield (MODEL, "learned_photographs"), len(photographs)
     everything = [*photographs, *(one.file for one in results)]
-    for network in dict.fromkeys(OF_ALL[name] for name in asked):
+    for network in dict.fromkeys(OF_ALL[name][0] for name in asked):
         extract = import_module(f"wizard.metrics.{network}").features
         real, made = np.split(extract(_pictures(everything, network), setup), [len(photographs)])
         for method in dict.fromkeys(methods.tolist()):
             own = methods == method
             for name in asked:
-                if OF_ALL[name] == network:
+                if OF_ALL[name][0] == network:
                     values = _compare(name, real, real[paired[own]], made[own], seed)
                     for key, value in values.items():
                         yield (method, f"learned_{key}"), value
@@ -109,9 +103,10 @@ def _compare(
     name: str, real: np.ndarray, paired: np.ndarray, made: np.ndarray, seed: int
 ) -> dict[str, float]:
     """Features are ``real`` N×D of the photographs, the others M×D, one row per result."""
-    if name == "ids":
+    how = OF_ALL[name][1]
+    if how == "discrimination":
         return dict(zip(("p_ids", "u_ids"), discrimination(paired, made), strict=True))
-    if name in ("kid", "kd"):
+    if how == "kernel":
         return {name: kernel(real, made, seed)}
     return {name: frechet(real, made)}
 
