@@ -32,7 +32,16 @@ import numpy as np
 
 from wizard import images, metrics, names, opinions, params, records
 from wizard.console import plain, progress, report_failures, stage
-from wizard.metrics import consistency, pixel, protocols, ranking, ratings, summary, tables
+from wizard.metrics import (
+    consistency,
+    outside,
+    pixel,
+    protocols,
+    ranking,
+    ratings,
+    summary,
+    tables,
+)
 from wizard.metrics.diversity import diversity
 from wizard.runners import local
 
@@ -150,6 +159,8 @@ def score_method(
             rows.append(row | {"status": records.FAILED, "error": f"{method}: {error}"})
             continue
         values = metrics.score(None if blind else original, result, mask, ring_px)
+        if method == names.RAW:
+            values |= outside.score(original, result, mask)
         if made["sample"] == 0:
             values |= score_again(hole, method, result, mask)
         rows.append(row | rounded_all(values))

@@ -8,11 +8,14 @@ what changed. The protocols are in stages/wizard/metrics/protocols.yaml.
 """
 
 import io
+import textwrap
 from pathlib import Path
 
 from wizard import params, records
 from wizard.console import BadSetting, plain, stage
 from wizard.metrics import protocols
+
+WIDTH = 100
 
 
 def main(params_path: Path, name: str | None, list_all: bool) -> None:
@@ -57,10 +60,12 @@ def describe(name: str, protocol: protocols.Protocol) -> list[str]:
     lines.append(f"  masks: {protocol.masks}")
     measured = ["ssim", "psnr", *protocol.settings["evaluate"].get("learned", [])]
     lines.append(f"  metrics: {', '.join(measured)}")
+    lines.append(f"  numbers: {protocol.numbers}")
     for method, numbers in protocol.published.items():
         figures = ", ".join(f"{metric} {value}" for metric, value in numbers.items())
         lines.append(f"  published, {method}: {figures}")
-    return lines + [f"  not the same: {reason}" for reason in protocol.differs]
+    lines += [f"  not the same: {reason}" for reason in protocol.differs]
+    return [textwrap.fill(line, WIDTH, subsequent_indent="    ") for line in lines]
 
 
 if __name__ == "__main__":

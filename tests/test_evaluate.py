@@ -15,6 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 import evaluate
 from wizard import images, names, records
 from wizard.console import TooManyFailures
+from wizard.metrics import protocols
 
 REPOSITORY = Path(__file__).parents[1]
 SIZE = 64
@@ -482,6 +483,41 @@ def lpips_weights(tmp_path, monkeypatch):
         torch.save(tensors, path)
         digest = records.file_sha256(path)
         monkeypatch.setattr(perceptual, name, replace(getattr(perceptual, name), sha256=digest))
+
+
+def test_brushbench_is_measured_by_its_own_definition_before_paste_back(workplace):
+    """The mask is 1 outside the hole and has one channel, the error three: so is its script."""
+    place = workplace()
+    for block, values in protocols.load()["brushbench"].settings.items():
+        place.settings[block] |= values
+    place.settings["evaluate"]["learned"] = []
+    for row in place.masks:
+        image = images.load(f"data/images/{row['image']}.png")
+        raw = (image + place.rng.normal(0, 12, image.shape)).round().clip(0, 255).astype(np.uint8)
+        file = f"inpainted/raw/{row['id']}_0.png"
+        place._save(file, raw)
+        place.results.append(row | {"run": "raw", "sample": 0, "file": file})
+    place.results.sort(key=lambda row: row["id"])
+    rows, quality = place.run()
+
+    errors = []
+    for row in of("raw", rows):
+        original = images.load(f"data/images/{row['image']}.png").astype(np.float32) / 255
+        raw = images.load(f"data/inpainted/raw/{row['id']}_0.png").astype(np.float32) / 255
+        mask = 1 - images.load_mask(f"data/masks/{row['id']}.png")[..., np.newaxis].astype(float)
+        errors.append(((original * mask - raw * mask) ** 2).sum() / mask.sum())
+    theirs = np.mean([20 * math.log10(1 / math.sqrt(error)) for error in errors])
+    protocol = place.read("protocol")["brushbench"]
+    numbers = protocol["numbers"]
+    assert numbers["outside_psnr"]["ours"] == pytest.approx(theirs, abs=0.01)
+    assert numbers["outside_mse"]["ours"] == pytest.approx(np.mean(errors), abs=1e-5)
+    assert numbers["outside_psnr"]["published"]["BrushNet"] == 21.65
+    assert numbers["psnr"]["ours"] == quality["psnr"]["mean"] and not numbers["psnr"]["published"]
+    assert "ours" not in numbers["outside_lpips"]
+    assert place.read("protocol")["brushbench"]["settings_that_differ"] == {
+        "evaluate.learned": "[]"
+    }
+    assert all(row["outside_psnr"] == "" for row in of("model", rows))
 
 
 def test_what_a_network_says_of_a_result_is_a_column_like_any_other(workplace, lpips_weights):

@@ -19,6 +19,7 @@ from wizard.metrics import (
     colour,
     consistency,
     distances,
+    outside,
     pixel,
     ratings,
     seam,
@@ -263,6 +264,21 @@ class TestSharpness:
 
     def test_a_flat_original_gives_no_ratio(self):
         assert sharpness.score(grey(9), face(48), box(), RING) == {"hole_sharpness": None}
+
+
+def test_what_a_model_changed_outside_the_hole_counts_by_the_definition_of_brushbench():
+    original = np.zeros((4, 5, 3), np.uint8)
+    mask = np.zeros((4, 5), bool)
+    mask[:, :3] = True
+    result = original.copy()
+    result[mask] = 99
+    assert outside.score(original, result, mask) == {"outside_psnr": 1000, "outside_mse": 0}
+    result[0, 4] = (255, 255, 0)  # two channels of one of the eight pixels outside
+    found = outside.score(original, result, mask)
+    assert found["outside_mse"] == pytest.approx(2 / 8)
+    assert found["outside_psnr"] == pytest.approx(10 * math.log10(4))
+    unknown = {"outside_psnr": None, "outside_mse": None}
+    assert outside.score(original, result, np.ones_like(mask)) == unknown
 
 
 def test_every_metric_ignores_what_it_should_not_see():

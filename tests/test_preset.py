@@ -50,7 +50,16 @@ def test_preset_lists_what_there_is_and_what_cannot_be_had(tmp_path):
     assert code == 0 and all(f"{name}\n" in said for name in protocols.load())
     assert "published, SH-GAN: fid 4.35, lpips 0.254, psnr 16.37, ssim 0.591" in said
     assert "not the same: MAT's split of FFHQ was never published" in said
+    assert max(map(len, said.splitlines())) <= 100
     assert (tmp_path / "params.yaml").read_text() == DEFAULT
+
+
+@pytest.mark.parametrize("name", protocols.load())
+def test_published_numbers_are_known_measures_with_their_source(name):
+    protocol = protocols.load()[name]
+    reported = {metric for row in protocol.published.values() for metric in row}
+    assert reported <= protocols.MEASURES.keys()
+    assert protocol.numbers.startswith("not verified") == (not protocol.published)
 
 
 def test_an_unknown_protocol_is_one_line_and_touches_nothing(tmp_path):

@@ -121,6 +121,8 @@ METRICS = {
     "edge_colour": Metric("Colour difference across the edge", "CIEDE2000", LOWER, 2),
     "hole_sharpness": Metric("Sharpness against the original", "", 1),
     "hole_sharpness_around": Metric("Sharpness against the surroundings", "", 1),
+    "outside_psnr": Metric("PSNR outside the hole, as BrushBench", "dB", HIGHER, 2),
+    "outside_mse": Metric("MSE outside the hole, as BrushBench", "", LOWER, 5),
     "self_consistency": Metric("Self-consistency", "", HIGHER),
     "learned_lpips": Metric("LPIPS (AlexNet)", "", LOWER),
     "learned_identity": Metric("Likeness of the face", "", HIGHER),

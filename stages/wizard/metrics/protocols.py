@@ -6,29 +6,47 @@ from pathlib import Path
 
 import yaml
 
-# Where quality.json has what papers report.
-OURS = {
-    "psnr": ("psnr", "mean"),
-    "ssim": ("ssim", "mean"),
-    "lpips": ("learned", "lpips"),
-    "fid": ("learned", "fid"),
-}
-CONVENTIONS = {
-    "psnr": "ours: per image, then the mean, over the whole image",
-    "ssim": "ours: Gaussian window, mean over RGB, without a frame of 5 pixels",
-    "lpips": "ours: AlexNet",
-    "fid": "ours: clean-fid's resizing, all results against all originals",
+# What papers report: where quality.json has ours, if anywhere, and the convention behind it.
+MEASURES: dict[str, tuple[tuple[str, ...], str]] = {
+    "psnr": (("psnr", "mean"), "ours: per image, then the mean, over the whole image"),
+    "ssim": (
+        ("ssim", "mean"),
+        "ours: Gaussian window, mean over RGB, without a frame of 5 pixels",
+    ),
+    "lpips": (("learned", "lpips"), "ours: AlexNet"),
+    "clip": (("learned", "clip"), "ours: 100 times the cosine, by the network of evaluate.clip"),
+    "fid": (
+        ("learned", "fid"),
+        "ours: clean-fid's resizing, all results against all originals",
+    ),
+    "p_ids": (("learned", "p_ids"), "ours: a share from 0 to 1, on the Inception of FID"),
+    "u_ids": (("learned", "u_ids"), "ours: a share from 0 to 1, on the Inception of FID"),
+    "outside_psnr": (
+        ("raw", "outside_psnr"),
+        "theirs and ours: outside the hole before paste-back, error summed over the channels",
+    ),
+    "outside_mse": (
+        ("raw", "outside_mse"),
+        "theirs and ours: outside the hole before paste-back, error summed over the channels",
+    ),
+    "outside_lpips": (
+        (),
+        "theirs: SqueezeNet, the hole black, before paste-back; not measured here",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """One protocol; ``settings`` are the blocks of params.yaml that it determines."""
+    """One protocol; ``settings`` are the blocks of params.yaml that it determines, ``numbers`` says
+    where the published ones were read.
+    """
 
     source: str
     images: str
     masks: str
     settings: dict[str, dict]
+    numbers: str
     published: dict[str, dict[str, float]]
     differs: list[str]
 
@@ -53,8 +71,9 @@ def beside(quality: dict, settings: dict[str, dict]) -> dict[str, dict]:
     """Our numbers beside the published ones, for every protocol with the masks in use.
 
     ``quality`` is that of quality.json, ``settings`` the blocks of params.yaml. Each protocol has
-    ``settings_that_differ``, ``numbers`` (metric → ours, published, convention) and ``differs``;
-    an empty answer says that no protocol has these masks.
+    ``settings_that_differ``, ``numbers`` (metric → ours and published, as far as there are
+    such, and the convention) and ``differs``; an empty answer says that no protocol has these
+    masks.
     """
     answer = {}
     for name, protocol in load().items():
@@ -65,10 +84,13 @@ def beside(quality: dict, settings: dict[str, dict]) -> dict[str, dict]:
         if settings["inpaint"]["grow"]:  # other holes than the protocol's
             continue
         numbers: dict[str, dict] = {}
-        for metric in sorted({key for row in protocol.published.values() for key in row}):
-            published = {who: row[metric] for who, row in protocol.published.items()}
-            numbers[metric] = {"published": published, "convention": CONVENTIONS[metric]}
-            ours = _dig(quality, OURS[metric])
+        for metric, (place, convention) in MEASURES.items():
+            published = {
+                who: row[metric] for who, row in protocol.published.items() if metric in row
+            }
+            ours = _dig(quality, place)
+            if published or ours is not None:
+                numbers[metric] = {"published": published, "convention": convention}
             if ours is not None:
                 numbers[metric]["ours"] = ours
         answer[name] = {"numbers": numbers, "differs": protocol.differs}

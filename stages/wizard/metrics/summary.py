@@ -146,7 +146,7 @@ def measured(rows: list[dict]) -> list[str]:
 
 def _told(method: str, name: str) -> bool:
     main = MAIN if method in BESIDE else HOLE
-    return name in main or name.startswith(("learned_", "self_"))
+    return name in main or name.startswith(("learned_", "self_", "outside_"))
 
 
 def _columns(rows: list[dict]) -> Columns:
