@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from wizard import models
+from wizard import images, models
 from wizard.console import BadSetting
 from wizard.models import checkpoints, families, filling
 
@@ -93,7 +93,7 @@ def test_a_family_fills_holes_from_what_is_around_them(checkpoint, portraits, ho
 @pytest.mark.parametrize("family", tiny_checkpoints.FAMILIES)
 def test_each_photograph_has_its_own_prompt(checkpoint, portraits, holes, family):
     backend = load(checkpoint(family))
-    grown = [filling.grow(hole, backend.grid) for hole in holes]
+    grown = [images.to_grid(hole, backend.grid) for hole in holes]
     face, other = ("a face", ""), ("quite another thing", "")
     alike = backend.fill(portraits, grown, SEEDS, [face, face, face])
     apart = backend.fill(portraits, grown, SEEDS, [face, other, face])

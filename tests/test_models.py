@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from wizard import models
+from wizard import images, models
 from wizard.console import BadSetting
 from wizard.images import composite
 from wizard.models import classical, filling
@@ -199,7 +199,7 @@ def test_round_trip_is_near_the_original(diffusion, portraits, holes):
 
 @given(arrays.arrays(bool, (12, 16)), st.sampled_from([1, 2, 4]))
 def test_a_grown_mask_covers_whole_cells_and_only_touched_ones(mask, grid):
-    grown = filling.grow(mask, grid)
+    grown = images.to_grid(mask, grid)
     assert not (mask & ~grown).any()
     cells = grown.reshape(12 // grid, grid, 16 // grid, grid)
     assert np.array_equal(cells.any(axis=(1, 3)), cells.all(axis=(1, 3)))
@@ -331,7 +331,7 @@ def test_a_conditioned_decoder_gives_what_its_pipeline_gives(conditioned, portra
     import torch
 
     backend = face_tiny(model=str(conditioned))
-    grown = [filling.grow(hole, backend.grid) for hole in holes]
+    grown = [images.to_grid(hole, backend.grid) for hole in holes]
     filled = backend.fill(portraits, grown, SEEDS, PROMPTS)
     counted = []
     encode = backend._pipe.vae.encode

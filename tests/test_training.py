@@ -15,7 +15,7 @@ from PIL import Image
 
 import assess
 from wizard import params
-from wizard.models.filling import grow
+from wizard.images import to_grid
 from wizard.training import (
     autoencoder,
     card,
@@ -147,7 +147,7 @@ def test_holes_in_training_are_grown_as_in_use():
     pool = denoiser.hole_pool(12, 64, 4, (0.1, 0.6), 0)
     assert pool.shape == (12, 1, 16, 16)
     large = pool[:, 0].numpy().repeat(4, 1).repeat(4, 2)
-    assert all(np.array_equal(grow(hole, 4), hole) for hole in large)
+    assert all(np.array_equal(to_grid(hole, 4), hole) for hole in large)
     assert all(0 < hole.sum() < hole.numel() for hole in pool)
 
 
@@ -424,6 +424,20 @@ def test_a_finished_model_is_an_ordinary_checkpoint(images, tmp_path):
     hole[8:20, 8:20] = True
     (made,) = validation.inpaint(read | {"scheduler": pipe.scheduler}, images[:1], [hole], ["a"])
     assert np.array_equal(made[~hole], images[0][~hole]) and not np.array_equal(made, images[0])
+
+
+def test_a_cell_of_the_latent_grid_that_a_hole_touches_is_hidden_as_in_use(images, tmp_path):
+    parts, _ = finishing(images, tmp_path / "f.pt", 1)
+    tokenizer = networks.tokenizer(CAPTIONS, tmp_path / "words")
+    whole = parts | {"tokenizer": tokenizer, "scheduler": networks.scheduler()}
+    hole = np.zeros((SIZE, SIZE), bool)
+    hole[9:20, 8:20] = True  # row 8 is of the same cells
+    changed = images[:1].copy()
+    changed[0, 8, 8:20] ^= 255
+    (made,), (other,) = (
+        validation.inpaint(whole, pictures, [hole], ["a"]) for pictures in (images[:1], changed)
+    )
+    assert np.array_equal(made[hole], other[hole])
 
 
 def test_a_window_holds_some_of_the_hole():

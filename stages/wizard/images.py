@@ -254,6 +254,25 @@ def grown(hole: np.ndarray, pixels: int) -> np.ndarray:
     return mask
 
 
+def cells(mask: np.ndarray, grid: int) -> np.ndarray:
+    """Which ``grid``×``grid`` cells the mask (bool H×W) touches: bool H/grid × W/grid.
+
+    Both sides of the mask must be multiples of ``grid``.
+    """
+    height, width = mask.shape
+    blocks = mask.reshape(height // grid, grid, width // grid, grid)
+    return np.logical_or.reduce(blocks, axis=(1, 3))
+
+
+def to_grid(mask: np.ndarray, grid: int) -> np.ndarray:
+    """The union of all cells that the mask touches, as :func:`cells` finds them: bool H×W.
+
+    Pipelines shrink masks to latents by nearest sampling, which drops holes off the latent grid
+    (InvokeAI #2447).
+    """
+    return cells(mask, grid).repeat(grid, axis=0).repeat(grid, axis=1)
+
+
 def _depth(inside: np.ndarray) -> np.ndarray:
     """How far each pixel of ``inside`` (bool H×W) is from the nearest one outside: float32 H×W.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wizard import models
+from wizard.images import to_grid
 from wizard.models import canvas
 from wizard.models.classical import METHODS
 from wizard.records import Unusable
@@ -100,13 +101,13 @@ class Filler:
         """The backend's fillings of images of one size."""
         hidden = [self._hide(image, mask) for image, mask in zip(images, masks, strict=True)]
         padded = [self._pad(image) for image in hidden]
-        grown = [grow(self._pad(mask), self.backend.grid) for mask in masks]
+        grown = [to_grid(self._pad(mask), self.backend.grid) for mask in masks]
         painted = self._in_batches(self.backend.fill, padded, grown, seeds, prompts)
         return [_checked(one, image) for one, image in zip(painted, hidden, strict=True)]
 
     def _round_trip(self, images, masks, seeds, prompts) -> list[np.ndarray | Unusable]:
         padded = [self._pad(image) for image in images]
-        grown = [grow(self._pad(mask), self.backend.grid) for mask in masks]
+        grown = [to_grid(self._pad(mask), self.backend.grid) for mask in masks]
         painted = self._in_batches(self.backend.round_trip, padded, grown)
         return [_checked(one, image) for one, image in zip(painted, images, strict=True)]
 
@@ -145,17 +146,6 @@ def load(
 ) -> Filler:
     """A filler around the backend of that name; settings are those of the backend's file."""
     return Filler(models.load(name, **settings), prefill, batch_size, side, context)
-
-
-def grow(mask: np.ndarray, grid: int) -> np.ndarray:
-    """The union of all ``grid``×``grid`` cells that the mask touches (a max-pool).
-
-    Pipelines shrink masks to latents by nearest sampling, which drops holes off the latent grid
-    (InvokeAI #2447). Both sides of the bool H×W mask must be multiples of ``grid``.
-    """
-    height, width = mask.shape
-    cells = mask.reshape(height // grid, grid, width // grid, grid).any(axis=(1, 3))
-    return cells.repeat(grid, axis=0).repeat(grid, axis=1)
 
 
 def _checked(painted: np.ndarray | Unusable, image: np.ndarray) -> np.ndarray | Unusable:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from wizard import masks
+from wizard.images import cells
 from wizard.records import seed
 from wizard.training import loop, losses
 from wizard.training.autoencoder import to_tensor
@@ -71,8 +72,7 @@ def hole_pool(count: int, size: int, grid: int, ratio: Sequence[Any], base_seed:
         brush = BRUSHES[rng.integers(len(BRUSHES))]
         variant = brush if shape == "strokes" else None
         mask = masks.draw(shape, rng, size, size, rng.uniform(*ratio), variant)
-        cells = mask.reshape(size // grid, grid, size // grid, grid).any(axis=(1, 3))
-        holes.append(cells)
+        holes.append(cells(mask, grid))
     return torch.from_numpy(np.stack(holes)).unsqueeze(1)
 
 

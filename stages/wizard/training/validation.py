@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wizard import masks
-from wizard.images import composite
+from wizard.images import composite, to_grid
 from wizard.records import seed
 
 KINDS = ("rectangles", "strokes")
@@ -52,14 +52,16 @@ def inpaint(
         **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
     )
     pipe.set_progress_bar_config(disable=True)
+    grid = pipe.vae_scale_factor
     results: list[np.ndarray] = []
     for start in range(0, len(images), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
-        pixels = np.stack(hidden(images[part], drawn[part]))
+        grown = [to_grid(mask, grid) for mask in drawn[part]]
+        pixels = np.stack(hidden(images[part], grown))
         made = pipe(
             prompt=[PROMPT] * len(pixels),
             image=torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255,
-            mask_image=torch.from_numpy(np.stack(drawn[part])).unsqueeze(1).float(),
+            mask_image=torch.from_numpy(np.stack(grown)).unsqueeze(1).float(),
             height=pixels.shape[1],
             width=pixels.shape[2],
             num_inference_steps=1,
