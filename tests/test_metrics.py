@@ -331,6 +331,14 @@ class TestIntervals:
         assert (high - low)[2] < (high - low)[:2].min() / 10
         assert low[2] < 1 < high[2]
 
+    def test_a_photograph_counts_by_its_results_as_in_the_mean_itself(self):
+        images = np.repeat(np.arange(30), 1 + np.arange(30) % 9)
+        values = (images % 9 + np.random.default_rng(5).normal(0, 0.1, len(images)))[:, None]
+        low, high = bootstrap_means(values, images, 2000, seed=0)
+        assert low[0] < values.mean() < high[0]
+        by_photograph = np.mean([values[images == one].mean() for one in range(30)])
+        assert not low[0] < by_photograph < high[0]
+
     def test_too_few_photographs_give_no_interval(self):
         values = np.arange(2.0 * MIN_IMAGES)[:, None]
         few = np.arange(2 * MIN_IMAGES) % (MIN_IMAGES - 1)
