@@ -50,8 +50,7 @@ def main(params_path: Path) -> None:
     for row, png in console.progress(done, collection.total, "fetch"):
         if png is not None:
             name = f"{row['id']}.png"
-            folder.publish(name, png)
-            row |= {"file": f"images/{name}"}
+            row |= {"file": f"images/{name}", "md5": folder.publish(name, png)}
         rows.append(row | {"source": collection.source})
     if not rows:
         raise ValueError(

@@ -38,7 +38,7 @@ def main(params_path: Path) -> None:
     for made in progress(drawn, len(photographs), "mask"):
         for row, mask in made:
             if mask is not None:
-                folder.publish(f"{row['id']}.png", images.encode(mask))
+                row |= {"md5": folder.publish(f"{row['id']}.png", images.encode(mask))}
             rows.append(row)
     folder.sweep()
     records.write(DATA / "masks.jsonl", rows)

@@ -80,6 +80,14 @@ def test_deps_in_dvc_yaml_are_exactly_the_files_a_stage_loads():
         assert declared == closure(STAGES / f"{name}.py"), f"deps of stage {name}"
 
 
+def test_stages_depend_on_manifests_and_never_on_the_folders_beside_them():
+    """For each stage that names a folder, DVC looks at every file in it again."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    deps = {dep for stage in stages for dep in stage["deps"]}
+    for folder in ("data/images", "data/masks", "data/inpainted"):
+        assert f"{folder}.jsonl" in deps and folder not in deps
+
+
 def test_no_setting_has_a_name_that_dvc_leaves_out_of_its_hash():
     """The run-cache drops these keys (treeverse/dvc #10296): old outputs would return."""
     blocks = yaml.safe_load((ROOT / "params.yaml").read_text())

@@ -34,6 +34,18 @@ def test_git_holds_no_picture_of_the_run(clone):
     assert "metrics/quality.json" in tracked and "metrics/scores.csv" not in tracked
 
 
+def test_manifests_tell_dvc_of_every_changed_file(clone):
+    """Stages depend on manifests instead of folders, so these have the digest of each file."""
+    for name in ("images", "masks", "inpainted"):
+        rows = records.usable(records.read(clone / "data" / f"{name}.jsonl"))
+        files = {row["file"]: row["md5"] for row in rows}
+        found = (path for path in (clone / "data" / name).rglob("*") if path.is_file())
+        digests = {path: hashlib.md5(path.read_bytes()).hexdigest() for path in found}
+        assert files == {
+            path.relative_to(clone / "data").as_posix(): md5 for path, md5 in digests.items()
+        }
+
+
 def test_every_mask_meets_the_ratio(clone):
     fractions = [row["hole_fraction"] for row in records.read(clone / "data" / "masks.jsonl")]
     assert max(abs(fraction - 0.25) for fraction in fractions) <= 0.005

@@ -1,5 +1,6 @@
 """Manifests, seeds, fingerprints, atomic writes, result cache."""
 
+import hashlib
 import io
 import os
 import shutil
@@ -172,7 +173,7 @@ def test_output_folder_sweeps_what_this_run_did_not_write(tmp_path):
     (tmp_path / ".part-killed").write_bytes(b"")
     (tmp_path / "old_run").mkdir()
     folder = records.Folder(tmp_path)
-    folder.publish("new.png", b"new")
+    assert folder.publish("new.png", b"new") == hashlib.md5(b"new").hexdigest()
     folder.sweep()
     assert [path.name for path in tmp_path.iterdir()] == ["new.png"]
 

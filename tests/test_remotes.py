@@ -153,7 +153,7 @@ def test_a_changed_stage_pulls_only_what_it_needs(clone, serve, tmp_path):
         sh(here, "dvc", "push")
         there = clone_of(here, tmp_path / "there")
         setting(there, "ratio: 0.25", "ratio: 0.1")
-        said = sh(there, *in_page("dvc repro --pull --allow-missing"), "mask")
+        said = sh(there, *in_page("dvc repro --pull"), "mask")
     assert re.findall(r"Running stage '(\w+)'", said) == ["check", "mask"]
     assert (there / "data" / "images").exists() and not (there / "data" / "inpainted").exists()
 

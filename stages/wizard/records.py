@@ -237,14 +237,19 @@ class Folder:
         self.names: set[str] = set()
         self.path.mkdir(parents=True, exist_ok=True)
 
-    def publish(self, name: str, data: bytes) -> None:
-        """Write one file of this folder atomically; ``name`` is an id plus suffix."""
+    def publish(self, name: str, data: bytes) -> str:
+        """Write one file of this folder atomically; ``name`` is an id plus suffix.
+
+        Returns the MD5 (hex) of its bytes for its row of the manifest, which then tells whether
+        any file of the folder changed. It is also the name of the file in DVC's cache and remotes.
+        """
         if not name or Path(name).name != name or name.startswith("."):
             raise ValueError(
                 f"{name!r} is not a plain file name; no file is written outside {self.path}"
             )
         write_atomic(self.path / name, data)
         self.names.add(name)
+        return hashlib.md5(data).hexdigest()
 
     def sweep(self) -> None:
         """Delete what an earlier run left."""

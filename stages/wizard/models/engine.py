@@ -283,9 +283,9 @@ class Engine:
             content = images.with_text(content, text)
             if name == run.name:
                 _check(content, job, file)
-            self._folders[name].publish(file, content)
+            md5 = self._folders[name].publish(file, content)
             row = job.row | {"run": name, "file": f"inpainted/{name}/{file}"}
-            rows.append(row | {"status": records.OK})
+            rows.append(row | {"md5": md5, "status": records.OK})
         return rows
 
 
