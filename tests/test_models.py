@@ -4,15 +4,18 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from diffusers import AsymmetricAutoencoderKL
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
+from tiny_checkpoints import save
 
 from wizard import images, models
 from wizard.console import BadSetting
@@ -304,7 +307,6 @@ def test_a_device_without_memory_raises_memory_error_and_keeps_its_dtype(
 def conditioned(tmp_path_factory) -> Path:
     """The embedded checkpoint with a random decoder that also reads the known pixels."""
     import torch
-    from diffusers import AsymmetricAutoencoderKL
 
     folder = tmp_path_factory.mktemp("conditioned") / "checkpoint"
     shutil.copytree(FACE_TINY, folder)
@@ -358,6 +360,32 @@ def test_a_conditioned_round_trip_reads_the_pixels_around_the_hole(conditioned, 
     nowhere = [np.ones((SIZE, SIZE), bool)] * 3
     known, unknown = (backend.round_trip(portraits, where) for where in (holes, nowhere))
     assert not any(map(np.array_equal, known, unknown))
+
+
+@pytest.mark.parametrize("checkpoint", ["embedded", "plain", "conditioned"])
+def test_nothing_is_encoded_or_remade_twice(checkpoint, conditioned, tmp_path, portraits, holes):
+    """Two photographs, three holes in each, in batches that divide them."""
+    model = {"embedded": FACE_TINY, "conditioned": conditioned}.get(checkpoint)
+    backend = face_tiny(model=str(model or save("stable-diffusion", tmp_path / "plain")))
+    vae = backend._pipe.vae
+    passes: Counter[str] = Counter()
+    for part in ("encoder", "decoder"):
+        getattr(vae, part).register_forward_hook(lambda *_, part=part: passes.update([part]))
+    filler = filling.Filler(backend, "mean", 4)
+
+    def run(ask: str, samples: int) -> Counter[str]:
+        passes.clear()
+        rows = [(image, hole) for image in portraits[:2] for hole in holes for _ in range(samples)]
+        for start in range(0, len(rows), 4):
+            images, masks = zip(*rows[start : start + 4], strict=True)
+            count = len(images)
+            getattr(filler, ask)(images, masks, range(start, start + count), PROMPTS[:1] * count)
+        return passes
+
+    assert run("fill", samples=2) == {"encoder": 6, "decoder": 3}  # a hole, a call
+    # The holes of a photograph share its encoding, and its decoding where that reads no hole.
+    decoded = 6 if isinstance(vae, AsymmetricAutoencoderKL) else 2
+    assert run("round_trip", samples=1) == {"encoder": 2, "decoder": decoded}
 
 
 def test_a_folder_without_a_checkpoint_says_what_is_missing(tmp_path):

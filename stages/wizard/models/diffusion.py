@@ -1,10 +1,12 @@
 """Diffusion inpainting with a checkpoint of any family that diffusers fills holes with."""
 
 import contextlib
+import hashlib
 import inspect
 import re
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -54,6 +56,8 @@ class Diffusion:
         self._call = call
         # A photograph has its own prompt or the settings': most batches repeat a few.
         self._encoded = lru_cache(maxsize=64)(self._encode)
+        self._vae.encode = _remembering(self._vae.encode)
+        self._remade = lru_cache(maxsize=8)(self._remake)
 
     def fill(
         self,
@@ -147,20 +151,30 @@ class Diffusion:
         """Encode and decode whole images (uint8 H×W×3, sides multiples of the stride).
 
         The posterior mode, not a drawn latent: what the autoencoder alone loses. The masks (bool
-        H×W) are read by a decoder that is conditioned on the pixels around the hole.
+        H×W) are read by a decoder that is conditioned on the pixels around the hole; any other
+        remakes a photograph once for all of its holes, which come one after the other.
         """
         vae = self._vae
         kept = vae.dtype
-        pixels, holes = _to_tensors(images, masks)
         with torch.inference_mode(), _out_of_memory_named():
             try:
                 # Some autoencoders overflow in half precision and say so in their configuration.
                 vae.to(torch.float32 if getattr(vae.config, "force_upcast", False) else kept)
-                latents = self._latents((pixels * 2 - 1).to(vae.device, vae.dtype))
-                decoded = _to_array(self._decode(latents, pixels, holes))
+                return [
+                    self._remade(image.shape, image.tobytes(), mask.tobytes() * self._conditioned)
+                    for image, mask in zip(images, masks, strict=True)
+                ]
             finally:
                 vae.to(kept)
-        return [_to_uint8(one) for one in decoded]
+
+    def _remake(self, shape: tuple[int, ...], image: bytes, mask: bytes) -> np.ndarray | Unusable:
+        """An image after encoding and decoding; ``mask`` is empty where the decoder needs none."""
+        whole = np.frombuffer(image, np.uint8).reshape(shape)
+        hole = np.frombuffer(mask, bool).reshape(shape[:2]) if mask else np.zeros(shape[:2], bool)
+        pixels, holes = _to_tensors([whole], [hole])
+        latents = self._latents((pixels * 2 - 1).to(self._vae.device, self._vae.dtype))
+        (decoded,) = _to_array(self._decode(latents, pixels, holes))
+        return _to_uint8(decoded)
 
     def _latents(self, pixels: torch.Tensor) -> torch.Tensor:
         answer = self._vae.encode(pixels.unsqueeze(2) if self._family.frames else pixels)
@@ -175,6 +189,26 @@ class Diffusion:
         around = {name: value.to(vae.device, vae.dtype) for name, value in around.items()}
         decoded = vae.decode(latents, **around, **self._family.decode).sample / 2 + 0.5
         return decoded[:, :, 0] if self._family.frames else decoded
+
+
+def _remembering(encode: Callable, count: int = 64) -> Callable:
+    """An autoencoder's ``encode`` that knows what it made of its last ``count`` inputs.
+
+    Pipelines encode image by image, and samples of one hole, or round trips of one photograph, ask
+    for the same again.
+    """
+    known: OrderedDict[tuple, Any] = OrderedDict()
+
+    def remembering(pixels: torch.Tensor):
+        content = pixels.contiguous().view(torch.uint8).cpu().numpy()
+        key = pixels.dtype, pixels.shape, hashlib.sha256(content).digest()
+        if key not in known:
+            known[key] = encode(pixels)
+            if len(known) > count:
+                known.popitem(last=False)
+        return known[key]
+
+    return remembering
 
 
 @contextlib.contextmanager
