@@ -179,7 +179,7 @@ def main() -> int:
     try:
         settings = params.load(arguments.params).model_dump()
         COMMANDS[arguments.command](settings, arguments.photos)
-    except (ValueError, OSError) as error:
+    except (BadSetting, records.Unusable, OSError) as error:
         say(f"assess.py: {' '.join(str(error).split())}")
         return 2 if isinstance(error, BadSetting) else 1
     except subprocess.CalledProcessError as error:

@@ -53,7 +53,7 @@ def main(params_path: Path) -> None:
             row |= {"file": f"images/{name}", "md5": folder.publish(name, png)}
         rows.append(row | {"source": collection.source})
     if not rows:
-        raise ValueError(
+        raise records.Unusable(
             f"fetch.source {collection.source!r}: no image found from fetch.start {fetch.start} on"
         )
     folder.sweep()

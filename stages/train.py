@@ -199,7 +199,7 @@ def checkpoint_of(name: str) -> dict:
 
     state = checkpoint.read(WORK / f"{name}.pt")
     if state is None:
-        raise ValueError(f"{WORK}/{name}.pt: no checkpoint yet; run train.py {name} first")
+        raise records.Unusable(f"{WORK}/{name}.pt: no checkpoint yet; run train.py {name} first")
     return state
 
 
@@ -240,7 +240,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         COMMANDS[arguments.command](params.load(arguments.params), arguments.photos)
-    except (ValueError, OSError) as error:
+    except (BadSetting, records.Unusable, OSError) as error:
         say(f"train.py: {' '.join(str(error).split())}")
         return 2 if isinstance(error, BadSetting) else 1
     return 0

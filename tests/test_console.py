@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPT = r"""
 '''A stage that does what its first argument says.'''
 import sys, time
-from wizard import console
+from wizard import console, records
 def main(params):
     what = str(params)
     if what == "work":
@@ -29,6 +29,10 @@ def main(params):
     if what == "hostile":
         console.say("failed: a\x1b[2J\u202e\x9b1m\ud800\tb")
         raise console.BadSetting("no \x1b]0;title\x07 such file")
+    if what == "data":
+        raise records.Unusable("data/ratings.csv:2: value '6'")
+    if what == "bug":
+        int("no number")
     if what == "memory":
         raise MemoryError
     if what == "disk":
@@ -97,12 +101,20 @@ def test_a_url_is_shown_without_its_secrets():
     assert console.plain("is it a@b? yes: a/b?c") == "is it a@b? yes: a/b?c"
 
 
-@pytest.mark.parametrize(("what", "code"), [("setting", 2), ("disk", 1), ("memory", 1)])
+@pytest.mark.parametrize(
+    ("what", "code"), [("setting", 2), ("data", 1), ("disk", 1), ("memory", 1)]
+)
 def test_an_error_is_one_line_and_an_exit_code(script, what, code):
     answer = run(script, what, stderr=subprocess.PIPE)
     assert answer.returncode == code
     assert answer.stderr.count("\n") == 1 and answer.stderr.startswith("stage.py: ")
     assert "Traceback" not in answer.stderr
+
+
+def test_a_bug_shows_its_traceback(script):
+    answer = run(script, "bug", stderr=subprocess.PIPE)
+    assert answer.returncode == 1
+    assert "Traceback" in answer.stderr and "invalid literal for int()" in answer.stderr
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

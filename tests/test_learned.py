@@ -29,6 +29,7 @@ from wizard.metrics import (
     networks,
     perceptual,
 )
+from wizard.records import Unusable
 
 # What other libraries give for the weights below.
 LPIPS = [0.19813430, 0.19321619]
@@ -274,7 +275,7 @@ class TestCheckpoints:
         checkpoint, source = weights
         source.unlink()
         target = tmp_path / "torch/hub/checkpoints/mine.pth"
-        with pytest.raises(ValueError, match="curl -fL --create-dirs -o") as caught:
+        with pytest.raises(Unusable, match="curl -fL --create-dirs -o") as caught:
             checkpoints.read(checkpoint)
         assert f"-o {target} {checkpoint.url}`" in str(caught.value)
         assert "\n" not in str(caught.value)
@@ -282,12 +283,12 @@ class TestCheckpoints:
     def test_another_file_in_its_place_is_refused(self, weights, tmp_path):
         checkpoint, source = weights
         source.write_bytes(b"poison")
-        with pytest.raises(ValueError, match="could not be fetched"):
+        with pytest.raises(Unusable, match="could not be fetched"):
             checkpoints.read(checkpoint)
         target = tmp_path / "torch/hub/checkpoints/mine.pth"
         assert not target.exists()
         target.write_bytes(b"poison")
-        with pytest.raises(ValueError, match="not the published file"):
+        with pytest.raises(Unusable, match="not the published file"):
             checkpoints.read(checkpoint)
 
     def test_no_code_in_a_file_is_run(self, publish, tmp_path):
@@ -476,7 +477,7 @@ class TestLearned:
     def test_one_photograph_is_no_set(self, pictures, setup):
         originals, results = pictures
         one = made_by("model", originals[:1], results[:1])
-        with pytest.raises(ValueError, match="fid, kd compare sets of pictures, and there is only"):
+        with pytest.raises(Unusable, match="fid, kd compare sets of pictures, and there is only"):
             dict(learned.compare(["fid", "kd"], one, setup, 0))
 
     def test_missing_weights_are_one_line_that_says_how_to_fetch_them(
@@ -485,6 +486,6 @@ class TestLearned:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         originals, results = pictures
         nowhere = replace(setup, dino="nobody/nothing")
-        with pytest.raises(ValueError, match="hf download nobody/nothing") as caught:
+        with pytest.raises(Unusable, match="hf download nobody/nothing") as caught:
             dict(learned.compare(["fd"], made_by("model", originals, results), nowhere, 0))
         assert "\n" not in str(caught.value)

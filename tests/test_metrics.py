@@ -29,6 +29,7 @@ from wizard.metrics import (
 )
 from wizard.metrics.diversity import diversity
 from wizard.metrics.intervals import MIN_IMAGES, binomial, bootstrap_means
+from wizard.records import Unusable
 
 RING = 4
 
@@ -416,12 +417,12 @@ class TestRatings:
         ],
     )
     def test_a_wrong_cell_is_named_with_its_line(self, tmp_path, line, message):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(Unusable, match=message):
             self.rate(tmp_path, line)
 
     def test_a_file_without_the_header_is_refused(self, tmp_path):
         (tmp_path / "ratings.csv").write_text("a,b\n1,2\n")
-        with pytest.raises(ValueError, match="first line must be rater,id,sample,run"):
+        with pytest.raises(Unusable, match="first line must be rater,id,sample,run"):
             opinions.read([tmp_path / "ratings.csv"])
 
     def test_a_choice_between_a_later_sample_and_a_method_with_one_counts(self):
@@ -451,7 +452,7 @@ class TestRatings:
 
     def test_a_pick_that_is_no_sample_is_named_with_its_line(self, tmp_path):
         (tmp_path / "picks.csv").write_text("id,sample\na,1\nb,best\n")
-        with pytest.raises(ValueError, match=r"picks.csv:3: sample 'best': allowed: 0, 1, 2"):
+        with pytest.raises(Unusable, match=r"picks.csv:3: sample 'best': allowed: 0, 1, 2"):
             opinions.picks(tmp_path / "picks.csv")
 
     def test_the_later_judgement_of_one_rater_counts(self, tmp_path):

@@ -23,11 +23,13 @@ def test_manifest_bytes_do_not_depend_on_the_order_of_rows(tmp_path):
     assert [row["id"] for row in records.read(tmp_path / "a")] == list("aabbcc")
 
 
-@pytest.mark.parametrize("line", ["{", "[1]", '{"no": "id"}', "!!python/object:os.system"])
+@pytest.mark.parametrize(
+    "line", [b"{", b"[1]", b'{"no": "id"}', b'{"id": "\xff"}', b"!!python/object:os.system"]
+)
 def test_a_damaged_manifest_names_its_line(tmp_path, line):
     path = tmp_path / "m.jsonl"
-    path.write_text('{"id": "a"}\n' + line + "\n")
-    with pytest.raises(ValueError, match="m.jsonl:2"):
+    path.write_bytes(b'{"id": "a"}\n' + line + b"\n")
+    with pytest.raises(records.Unusable, match="m.jsonl:2"):
         records.read(path)
 
 

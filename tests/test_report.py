@@ -281,13 +281,15 @@ def test_a_table_without_any_score_is_told_in_one_line(tmp_path, monkeypatch):
         "id,image,mask,method,sample,status\na,a,0,model,0,failed\n"
     )
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"holds no metric of any result"):
+    with pytest.raises(records.Unusable, match=r"holds no metric of any result"):
         plot.main(tmp_path / "params.yaml")
 
 
 def test_a_cell_that_is_no_number_is_named(tmp_path):
     (tmp_path / "scores.csv").write_text("id,mask,sample,status,ssim\na,0,0,ok,high\n")
-    with pytest.raises(ValueError, match=r"scores.csv:2: column ssim: 'high' is not a number"):
+    with pytest.raises(
+        records.Unusable, match=r"scores.csv:2: column ssim: 'high' is not a number"
+    ):
         scores.read(tmp_path / "scores.csv")
 
 

@@ -175,5 +175,9 @@ def test_an_answer_that_is_none_is_refused(message):
 def test_what_a_worker_raised_is_raised_here():
     with pytest.raises(BadSetting, match="no such device"):
         plain.read(b'{"raised": "BadSetting", "text": "no such device"}\n')
+    with pytest.raises(Unusable, match="sizes differ"):
+        plain.read(b'{"raised": "Unusable", "text": "sizes differ"}\n')
+    with pytest.raises(RuntimeError, match="bug"):
+        plain.read(b'{"raised": "ValueError", "text": "a bug"}\n')
     with pytest.raises(RuntimeError, match="KeyError"):
         plain.read(b'{"raised": "KeyError", "text": "KeyError: 1"}\n')

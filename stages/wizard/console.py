@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from wizard.records import Unusable
+
 T = TypeVar("T")
 
 
@@ -28,8 +30,9 @@ def stage(main: Callable[..., None], doc: str, arguments: Mapping[str, dict] | N
     name.
 
     Exit codes: 0 done; 2 a bad setting or input, told in one line before any output is touched;
-    1 a failure on the way; 130 or 143 after Ctrl-C or SIGTERM. An interrupted stage never exits
-    0, because DVC would record half an output as a success.
+    1 a failure on the way, one line too, unless it is a bug, which shows its traceback; 130 or 143
+    after Ctrl-C or SIGTERM. An interrupted stage never exits 0, because DVC would record half an
+    output as a success.
     """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -45,7 +48,7 @@ def stage(main: Callable[..., None], doc: str, arguments: Mapping[str, dict] | N
         main(given.pop("params"), **given)
     except BadSetting as error:
         sys.exit(_complain(error, 2))
-    except (ValueError, OSError, TooManyFailures) as error:
+    except (Unusable, OSError, TooManyFailures) as error:
         if os.environ.get("WIZARD_TRACEBACK"):
             raise
         sys.exit(_complain(error, 1))

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from wizard import names
+from wizard.records import Unusable
 
 CRITERIA = ("seamlessness", "artifacts", "contextual_accuracy")
 PREFERENCE, TIE = "preference", "tie"
@@ -40,7 +41,7 @@ def read(files: Iterable[Path | str]) -> list[dict]:
     """The rows of several files, one file after the other: text, but ``sample`` an int and
     ``value`` an int for a score.
 
-    Raises OSError when a file is missing and ValueError naming the file, the line, the column,
+    Raises OSError when a file is missing and Unusable naming the file, the line, the column,
     its value and what is allowed.
     """
     return [row for file in files for row in _read(file)]
@@ -61,18 +62,18 @@ def _rows(path: Path | str, *headers: list[str]) -> Iterator[tuple[str, dict]]:
         lines = csv.DictReader(file, strict=True)
         try:
             if lines.fieldnames not in headers:
-                raise ValueError(f"{path}: the first line must be {','.join(headers[0])}")
+                raise Unusable(f"{path}: the first line must be {','.join(headers[0])}")
             for row in lines:
                 yield f"{path}:{lines.line_num}", row
         except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(
+            raise Unusable(
                 f"{path}:{lines.line_num}: not CSV in UTF-8 ({error}); export it again"
             ) from None
 
 
 def _sample(row: dict, where: str) -> int:
     if not (row["sample"] or "").isdecimal():
-        raise ValueError(f"{where}: sample {row['sample']!r}: allowed: 0, 1, 2 and so on")
+        raise Unusable(f"{where}: sample {row['sample']!r}: allowed: 0, 1, 2 and so on")
     return int(row["sample"])
 
 
@@ -94,11 +95,11 @@ def _checked(row: dict, where: str) -> dict:
     for column, values in allowed.items():
         if row[column] not in values:
             told = ", ".join(value or "" for value in values)
-            raise ValueError(f"{where}: {column} {row[column]!r}: allowed: {told}")
+            raise Unusable(f"{where}: {column} {row[column]!r}: allowed: {told}")
     if None in row or None in row.values():
-        raise ValueError(f"{where}: not {len(HEADER)} cells; export the file again")
+        raise Unusable(f"{where}: not {len(HEADER)} cells; export the file again")
     if not row["run"] or (bool(row["against"]) != choice) or pair[0] == pair[1]:
-        raise ValueError(
+        raise Unusable(
             f"{where}: run {pair[0]!r}, against {pair[1]!r}: a score is of one method, a choice "
             "between two"
         )

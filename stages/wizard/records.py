@@ -20,9 +20,11 @@ PART, PART_SECONDS = ".part-", 3600
 
 
 class Unusable(ValueError):
-    """A datum that cannot be used, with the reason: it becomes a failed row of the manifest.
+    """Data that cannot be used, with the reason.
 
-    Nothing else does: any other exception is a bug and ends the stage with its traceback.
+    Where data are judged one by one, it becomes a failed row of the manifest; a file that a whole
+    stage needs ends the stage with the reason in one line. Nothing else does: any exception but
+    this, BadSetting and what the system reports is a bug and ends the stage with its traceback.
     """
 
 
@@ -57,20 +59,20 @@ class Rows(Sequence):
 def read(path: Path | str) -> Rows:
     """Rows of a JSON Lines manifest, in file order.
 
-    Raises OSError when the file is missing and ValueError with the line number when a line is
-    not a JSON object.
+    Raises OSError when the file is missing and Unusable with the line number when a line is not a
+    JSON object.
     """
     rows = Rows()
-    with open(path, encoding="utf-8") as lines:
+    with open(path, "rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise ValueError(
+                raise Unusable(
                     f"{path}:{number}: not JSON ({error}); run the stage again"
                 ) from None
             if not isinstance(row, dict) or "id" not in row:
-                raise ValueError(f"{path}:{number}: not a manifest row; run the stage again")
+                raise Unusable(f"{path}:{number}: not a manifest row; run the stage again")
             rows.append(row)
     return rows
 

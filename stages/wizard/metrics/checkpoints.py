@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from wizard.records import Unusable
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -26,7 +28,7 @@ class Checkpoint:
 def read(checkpoint: Checkpoint) -> bytes:
     """The file's bytes, downloaded when this machine does not have it.
 
-    Raises ValueError with one line when it cannot be had or is another file.
+    Raises records.Unusable with one line when it cannot be had or is another file.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / checkpoint.name
     if not path.is_file():
@@ -36,14 +38,14 @@ def read(checkpoint: Checkpoint) -> bytes:
                 checkpoint.url, str(path), checkpoint.sha256, progress=False
             )
         except (OSError, RuntimeError) as error:
-            raise ValueError(
+            raise Unusable(
                 f"weights {checkpoint.name} are not on this machine and could not be fetched "
                 f"({error}); where the network is, run `curl -fL --create-dirs -o "
                 f"{shlex.quote(str(path))} {checkpoint.url}`, or set evaluate.learned to []"
             ) from None
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != checkpoint.sha256:
-        raise ValueError(
+        raise Unusable(
             f"{path}: not the published file (its SHA-256 is not {checkpoint.sha256}); remove it, "
             f"it is then fetched from {checkpoint.url}"
         )
@@ -51,5 +53,5 @@ def read(checkpoint: Checkpoint) -> bytes:
 
 
 def tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """The named tensors of a PyTorch file; raises ValueError as ``read`` does."""
+    """The named tensors of a PyTorch file; raises Unusable as ``read`` does."""
     return torch.load(io.BytesIO(read(checkpoint)), map_location="cpu", weights_only=True)

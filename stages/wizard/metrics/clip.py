@@ -22,7 +22,7 @@ def score(
 ) -> list[float]:
     """The CLIP score of each uint8 H×W×3 result for its own prompt.
 
-    Raises ValueError when the weights cannot be had.
+    Raises Unusable when the weights cannot be had.
     """
     network = networks.pretrained(CLIPModel, setup.clip, use_safetensors=True)
     network.eval().to(setup.place)

@@ -31,7 +31,7 @@ def score(
     """RC-S of each uint8 H×W×3 result in the hole of its mask (bool H×W), 0 to 1.
 
     Each connected part of the hole counts alike. None where no window has enough of both.
-    Raises ValueError when the weights cannot be had.
+    Raises Unusable when the weights cannot be had.
     """
     network = networks.pretrained(Dinov2Model, setup.dino, use_safetensors=True)
     network.eval().to(setup.place)

@@ -19,7 +19,7 @@ SIDE = 224
 def features(pictures: Iterable[np.ndarray], setup: networks.Setup) -> np.ndarray:
     """DINOv2 features of uint8 H×W×3 pictures: float64 N×D, the class token.
 
-    Raises ValueError when the weights cannot be had.
+    Raises Unusable when the weights cannot be had.
     """
     network = networks.pretrained(Dinov2Model, setup.dino, use_safetensors=True)
     network.eval().to(setup.place)

@@ -33,7 +33,7 @@ def score(
 
     OpenCV takes 0.363 and more for one person. The largest face of the original is found, and the
     result is looked at in the same place: a face that the fill destroyed counts as unlike instead
-    of being left out. None where the original shows no face. Raises ValueError when the weights
+    of being left out. None where the original shows no face. Raises Unusable when the weights
     cannot be had.
     """
     # OpenCV 5 warns of its own default at every network that it loads.

@@ -165,7 +165,7 @@ class Inception(nn.Sequential):
 def features(pictures: Iterable[np.ndarray], setup: networks.Setup) -> np.ndarray:
     """Inception features of uint8 H×W×3 pictures: float64 N×2048.
 
-    Raises ValueError when the weights cannot be had.
+    Raises Unusable when the weights cannot be had.
     """
     network = Inception().eval()
     weights = checkpoints.tensors(WEIGHTS)

@@ -21,6 +21,7 @@ from wizard.metrics import OF_A_RESULT, OF_ALL
 from wizard.metrics.distances import discrimination, frechet, kernel
 from wizard.metrics.networks import Setup
 from wizard.names import MODEL
+from wizard.records import Unusable
 
 # What a measure of a result may see beside the result.
 BESIDE: dict[str, Callable[["Result"], object]] = {
@@ -50,7 +51,7 @@ def score(
 ) -> Iterator[tuple[str, list[float | None]]]:
     """Columns ``learned_<name>`` for scores.csv: one value per result, None where it has none.
 
-    Names of ``OF_ALL`` are passed over. Raises ValueError with one line when weights cannot be
+    Names of ``OF_ALL`` are passed over. Raises Unusable with one line when weights cannot be
     had.
     """
     for name in names:
@@ -68,7 +69,7 @@ def compare(
     """Figures of each method's results as a whole, as pairs of (method, ``learned_<name>``).
 
     Names of ``OF_A_RESULT`` are passed over. ``ids`` gives ``p_ids`` and ``u_ids``. The model's
-    ``learned_count`` results are compared with ``learned_photographs``. Raises ValueError when
+    ``learned_count`` results are compared with ``learned_photographs``. Raises Unusable when
     weights cannot be had, and for a single photograph.
     """
     asked = [name for name in names if name in OF_ALL]
@@ -77,7 +78,7 @@ def compare(
     # A photograph with several holes is one photograph of the real set.
     photographs = sorted({one.original for one in results})
     if len(photographs) < 2:
-        raise ValueError(
+        raise Unusable(
             f"evaluate.learned: {', '.join(asked)} compare sets of pictures, and there is only "
             "one photograph; take more photographs or remove them"
         )

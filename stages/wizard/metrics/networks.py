@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from wizard import devices
+from wizard.records import Unusable
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -32,12 +33,12 @@ class Setup:
 def pretrained(kind: Any, model: str, **options):
     """A network or tokenizer of transformers, from a folder, the Hub, or the Hub's cache.
 
-    Raises ValueError with one line when it cannot be had.
+    Raises records.Unusable with one line when it cannot be had.
     """
     try:
         return kind.from_pretrained(model, **options)
     except OSError:
-        raise ValueError(
+        raise Unusable(
             f"weights of {model} are not on this machine and the Hub does not give them; where it "
             f"can be reached run `hf download {model}`, or set evaluate.learned to []"
         ) from None

@@ -82,7 +82,7 @@ def score(
 ) -> list[float]:
     """LPIPS of each pair of uint8 H×W×3 pictures of one size, 32 pixels or more a side.
 
-    Raises ValueError when the weights cannot be had.
+    Raises Unusable when the weights cannot be had.
     """
     network = Lpips().eval()
     network.load(checkpoints.tensors(ALEXNET), checkpoints.tensors(CHANNEL_WEIGHTS))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from wizard import names
 from wizard.names import MODEL, metric
+from wizard.records import Unusable
 
 KEYS = {"id", "image", "mask", "method", "sample", "status", "error"}
 
@@ -14,7 +15,7 @@ def read(path: Path | str) -> list[dict]:
     """Rows of scores.csv: keys and status as text, ``mask`` and ``sample`` as int, every other
     column as float, None where the cell is empty.
 
-    Raises OSError when the file is missing and ValueError naming the line and column of a cell
+    Raises OSError when the file is missing and Unusable naming the line and column of a cell
     that is not a number.
     """
     with open(path, encoding="utf-8", newline="") as file:
@@ -37,7 +38,7 @@ def _typed(row: dict[str, str], where: str) -> dict:
             else:
                 typed[column] = float(cell) if cell else None
         except (TypeError, ValueError):
-            raise ValueError(
+            raise Unusable(
                 f"{where}: column {column}: {cell!r} is not a number; run evaluate again"
             ) from None
     return typed
@@ -57,11 +58,11 @@ def columns(rows: list[dict]) -> list[str]:
 def headline(rows: list[dict]) -> str:
     """The metric that results are ranked by: SSIM where it was measured, else the first there is.
 
-    Raises ValueError when the table holds no metric at all.
+    Raises Unusable when the table holds no metric at all.
     """
     found = [name for name in columns(rows) if metric(name).best is not None]
     if not found:
-        raise ValueError("scores.csv holds no metric of any result; see the failures in evaluate")
+        raise Unusable("scores.csv holds no metric of any result; see the failures in evaluate")
     return "ssim" if "ssim" in found else found[0]
 
 

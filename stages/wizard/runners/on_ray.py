@@ -223,10 +223,10 @@ class Host:
 
     def _told(self, error: Exception) -> bytes:
         """An error as a message of ``wizard.runners.plain``, which may be what is missing."""
-        text = str(error)
-        if not isinstance(error, ValueError):
+        kind, text = type(error).__name__, str(error)
+        if kind not in ("BadSetting", "Unusable", "OSError"):
             text = "".join(traceback.format_exception(error))
-        return json.dumps({"raised": type(error).__name__, "text": text}).encode() + b"\n"
+        return json.dumps({"raised": kind, "text": text}).encode() + b"\n"
 
     def _get(self) -> Any:
         """The object, made at the first call: an error then is an answer, not a dead actor."""
@@ -237,7 +237,7 @@ class Host:
             sys.path.insert(0, str(folder))
             package = Path(importlib.import_module("wizard").__file__).parent
             if package != folder / "wizard":
-                raise ValueError(
+                raise OSError(
                     f"a Ray worker took the code of {package}, not the code that it was sent"
                 )
             self._object = pickle.loads(made)()

@@ -31,18 +31,18 @@ def pack_facts(facts: dict) -> bytes:
 def read(message: object) -> tuple[dict, memoryview]:
     """The line of a message, as an object, and the pixels after it.
 
-    Raises ValueError when it is not such a message, or what the worker raised: a BadSetting, or
-    RuntimeError for what it did not expect.
+    Raises Unusable when it is not such a message, or what the worker raised: BadSetting, Unusable
+    and OSError as they were, RuntimeError with the worker's traceback for a bug.
     """
     if not isinstance(message, bytes):
-        raise ValueError("a Ray worker sent something other than plain bytes; its code differs")
+        raise Unusable("a Ray worker sent something other than plain bytes; its code differs")
     line, _, _ = message.partition(b"\n")
     head = json.loads(line)
     if not isinstance(head, dict):
-        raise ValueError("a Ray worker sent no object")
+        raise Unusable("a Ray worker sent no object")
     if "raised" in head:
         kind, text = str(head["raised"]), str(head["text"])
-        known = {"BadSetting": BadSetting, "ValueError": ValueError, "Unusable": ValueError}
+        known = {"BadSetting": BadSetting, "Unusable": Unusable, "OSError": OSError}
         raise known.get(kind, RuntimeError)(text)
     return head, memoryview(message)[len(line) + 1 :]
 
@@ -57,13 +57,13 @@ def unpack(message: object) -> tuple[list[np.ndarray | Unusable], dict]:
             continue
         shape = [int(side) for side in item]
         if len(shape) != 3 or shape[2] != 3 or not all(0 < side <= MAX_SIDE for side in shape):
-            raise ValueError(f"a Ray worker sent an image of {shape}")
+            raise Unusable(f"a Ray worker sent an image of {shape}")
         length = math.prod(shape)
         # Copied, so that it can be written to.
         answer.append(np.frombuffer(pixels[:length], np.uint8).reshape(shape).copy())
         pixels = pixels[length:]
     if len(pixels):
-        raise ValueError("a Ray worker sent more pixels than it named")
+        raise Unusable("a Ray worker sent more pixels than it named")
     cost = head["cost"]
     return answer, {
         "seconds": float(cost["seconds"]),

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import cast
 
+from wizard.records import Unusable
+
 MEASURES = ("hole_psnr", "hole_ssim", "hole_sharpness")
 NAMES = {
     "model": "**this model**",
@@ -21,7 +23,7 @@ def fill_in(card: str, facts: dict) -> str:
 
     ``facts`` is the content of train.json. The tables are its kinds of holes, each with `sets` and
     `steps` added to the name for those by set of photographs and by steps, and `ablation`. Raises
-    ValueError when the card has no place for one of them.
+    Unusable when the card has no place for one of them.
     """
     tables = {"ablation": _ablation(facts["ablation"])}
     for kind, methods in facts["validation"].items():
@@ -30,7 +32,7 @@ def fill_in(card: str, facts: dict) -> str:
     for name, rows in tables.items():
         place = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.S)
         if not place.search(card):
-            raise ValueError(f"the model card has no line <!-- table: {name} -->")
+            raise Unusable(f"the model card has no line <!-- table: {name} -->")
         lines = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
         between = cast(
             Callable[[re.Match[str]], str],

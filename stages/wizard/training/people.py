@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from wizard.images import fit, load
+from wizard.records import Unusable
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 EVERY = 10
@@ -55,13 +56,13 @@ def read(folders: Sequence[Path], size: int) -> tuple[Faces, ...]:
     Any other file is a person of its own, called `<folder>/<file>`. All photographs of one
     person fall on the same side.
 
-    Raises ValueError when a folder holds no photograph or a side of the split stays empty.
+    Raises Unusable when a folder holds no photograph or a side of the split stays empty.
     """
     sides: dict[bool, list[tuple[str, np.ndarray]]] = {False: [], True: []}
     for folder in folders:
         paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
         if not paths:
-            raise ValueError(f"{folder}: no photographs; give folders that hold {sorted(SUFFIXES)}")
+            raise Unusable(f"{folder}: no photographs; give folders that hold {sorted(SUFFIXES)}")
         known = _listed_people(folder.with_suffix(".csv"))
         for path in paths:
             person = known.get(path.name) or _subject(path)
@@ -70,7 +71,7 @@ def read(folders: Sequence[Path], size: int) -> tuple[Faces, ...]:
     for side, rows in sides.items():
         if not rows:
             kind = "validation" if side else "training"
-            raise ValueError(f"no {kind} person in {len(folders)} folders; add more people")
+            raise Unusable(f"no {kind} person in {len(folders)} folders; add more people")
     return tuple(
         Faces([name for name, _ in rows], np.stack([image for _, image in rows]))
         for rows in (sides[False], sides[True])
