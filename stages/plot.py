@@ -6,7 +6,7 @@ Reads the manifests under data/ with their files, what people said (data/ratings
 data/ratings/*.csv, data/picks.csv), metrics/scores.csv, by_hole.json, quality.json,
 ranking.json and ratings.json; writes
 
-    metrics/figures/*.png, *.pdf     ranking, distributions, by hole size, gain, examples, people
+    metrics/figures/*.png, pdf/*.pdf ranking, distributions, by hole size, gain, examples, people
     metrics/cost.png, cost.pdf       quality against the time that each method takes
     metrics/histograms/*.csv         SSIM and PSNR in bins, for `dvc plots show` and `diff`
     metrics/review/index.html        the page to look at results and to rate them; open it from disk
@@ -135,7 +135,9 @@ def shown_settings(everything: params.Params) -> dict:
 def draw_figures(
     good: list[dict], shown: dict[str, str], album: Album, labels: dict[str, str], dpi: int
 ) -> None:
-    """Publish every figure that has something to show, as PNG and as PDF."""
+    """Publish every figure that has something to show, as PNG and, apart from these, as PDF:
+    `dvc plots` complains of a file that it cannot draw.
+    """
     from wizard.report import figures  # Matplotlib, too slow for --help
 
     answers = opinions.read(opinions.find(DATA))
@@ -155,12 +157,12 @@ def draw_figures(
         "ratings": figures.ratings(answers, good, labels),
         "people": figures.people(read_json("ratings"), labels),
     }
-    folder = records.Folder(METRICS / "figures")
-    for name, figure in drawn.items():
-        if figure is not None:
-            folder.publish(f"{name}.png", figures.encode(figure, "png", dpi))
-            folder.publish(f"{name}.pdf", figures.encode(figure, "pdf", dpi))
-    folder.sweep()
+    for folder, kind in ((METRICS / "figures", "png"), (METRICS / "pdf", "pdf")):
+        published = records.Folder(folder)
+        for name, figure in drawn.items():
+            if figure is not None:
+                published.publish(f"{name}.{kind}", figures.encode(figure, kind, dpi))
+        published.sweep()
 
 
 def draw_cost(ranked: dict, costs: dict[str, dict], labels: dict[str, str], dpi: int) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from clones import ROOT, commit, setting, sh
+from PIL import Image
+from skimage.data import cat
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOOLS = "chromium|curl|dvc|export|git|hf|mkdir|pip|pytest|python|python3|ray|rm|touch"
@@ -14,18 +16,24 @@ TOOLS = "chromium|curl|dvc|export|git|hf|mkdir|pip|pytest|python|python3|ray|rm|
 EXPERIMENTS = [
     "dvc dag",
     "dvc exp run --temp --name larger -S mask.ratio=0.4",
-    "dvc metrics diff HEAD larger",
+    "dvc metrics diff --no-path HEAD larger",
     "dvc exp run --queue -S mask.ratio=0.1,0.2",
     "dvc exp run --run-all",
     'dvc exp show --drop ".*" --keep "Experiment|mask.ratio|ssim.mean|psnr.mean|gain.hole_psnr"',
     "dvc exp apply larger",
     "dvc params diff",
     "dvc metrics show",
-    "dvc metrics diff HEAD~1",
+    "dvc metrics diff --no-path HEAD~1",
     "dvc plots diff HEAD~1",
     "git restore . && dvc checkout",
     "dvc exp remove larger",
     "dvc repro -f -s fetch && dvc repro",
+]
+PROMISE = [
+    "mkdir -p data/own/photos && cp ~/Pictures/*.jpg data/own/photos/",
+    "dvc exp run -S fetch.source=data/own/photos "
+    "-S '+inpaint.contenders.steps8={num_inference_steps: 8}'",
+    "cat metrics/ranking.md",
 ]
 TRAPS = [
     "rm .dvc/tmp/rwlock",
@@ -34,6 +42,7 @@ TRAPS = [
     "dvc repro --force",
     "dvc gc -w",
 ]
+RUN_HERE = EXPERIMENTS + PROMISE + TRAPS
 # What runs in another test, or why nowhere.
 ELSEWHERE = {
     r"python3 -m venv|pip install -r requirements(-dev)?.txt": ".ci/run",
@@ -68,13 +77,15 @@ def commands(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_is_run_somewhere(page):
     for command in commands(page):
-        known = command in EXPERIMENTS + TRAPS or any(re.match(one, command) for one in ELSEWHERE)
+        known = command in EXPERIMENTS + PROMISE + TRAPS or any(
+            re.match(one, command) for one in ELSEWHERE
+        )
         assert known, f"{page.name}: no test runs {command!r}"
 
 
 def test_what_is_run_here_is_what_the_pages_say():
     written = {command for page in PAGES for command in commands(page)}
-    assert set(EXPERIMENTS + TRAPS) <= written
+    assert set(RUN_HERE) <= written
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +116,44 @@ def test_experiments_do_not_touch_the_workspace_until_applied(quick):
     shown = told[EXPERIMENTS[5]]
     assert {"0.4", "0.1", "0.2"} <= set(re.findall(r"0\.\d", shown))
     assert max(len(line) for line in shown.splitlines()) <= 100
-    assert "ssim.mean" in told["dvc metrics diff HEAD larger"]
+    assert "ssim.mean" in told["dvc metrics diff --no-path HEAD larger"]
     assert "mask.ratio" in told["dvc params diff"]
     assert "larger" not in sh(quick, "dvc", "exp", "list", "--name-only").split()
+
+
+def test_three_lines_lead_from_photographs_to_which_method_is_best(source, tmp_path):
+    sh(source, "git", "clone", "-q", str(source), str(tmp_path / "repo"))
+    (tmp_path / "Pictures").mkdir()
+    for number in range(7):
+        crop = cat()[20 * number : 20 * number + 160, 30 * number : 30 * number + 160]
+        Image.fromarray(crop).save(tmp_path / f"Pictures/cat{number}.jpg")
+    told = [
+        shell(tmp_path / "repo", command.replace("~/Pictures", str(tmp_path / "Pictures")))
+        for command in PROMISE
+    ]
+    (first,) = re.findall(
+        r"^PSNR in the hole: (\S+) (?:is better than \S+ by|and \S+ cannot be told apart:) "
+        r"-?[\d.]+ \[-?[\d.]+, -?[\d.]+\] dB$",
+        told[1],
+        re.M,
+    )
+    table = told[2].split("## PSNR in the hole (dB): higher is better\n")[1].split("##")[0]
+    assert re.search(rf"^\| 1 \(1–\d\) \| {first} \|", table, re.M)
+    assert "| steps8 |" in table
+
+
+def test_diffs_stay_readable_with_ten_contenders_of_long_names(quick, tmp_path):
+    folder = Path(shutil.copytree(quick, tmp_path / "repo", symlinks=True))
+    contenders = [f"{'a-long-name-of-a-contender-' * 2}"[:38] + f"{k:02d}" for k in range(10)]
+    lines = [f"    {name}: {{backend: mean}}" for name in contenders]
+    setting(folder, "contenders:", "\n".join(["contenders:", *lines]))
+    sh(folder, "dvc", "repro")
+    table = sh(folder, "dvc", "metrics", "diff", "--no-path", "HEAD")
+    assert max(map(len, table.splitlines())) <= 100
+    assert [table.count(name) for name in contenders] == [2] * 10
+    markdown = sh(folder, "dvc", "metrics", "diff", "--md", "HEAD").strip().splitlines()
+    assert len({line.count("|") for line in markdown}) == 1 and len(markdown) > 20
+    assert "failed" not in sh(folder, "dvc", "plots", "diff", "HEAD", "-o", "page")
 
 
 def test_traps_of_dvc_and_the_way_out(quick, tmp_path):

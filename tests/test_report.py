@@ -41,7 +41,7 @@ def test_the_page_shows_a_source_without_its_secrets(project):
 
 
 def outputs(folder):
-    kept = ("figures", "histograms", "review")
+    kept = ("figures", "pdf", "histograms", "review")
     return {p.name: p.read_bytes() for name in kept for p in (folder / "metrics" / name).iterdir()}
 
 
@@ -64,11 +64,10 @@ def test_plot_writes_its_figures_under_fixed_names(project):
     }
     assert set(outputs(project)) == names | {"ssim.csv", "psnr.csv", "index.html"}
     for name in names:
-        path = project / "metrics/figures" / name
-        if path.suffix == ".pdf":
-            assert path.read_bytes().startswith(b"%PDF")
+        if name.endswith(".pdf"):
+            assert outputs(project)[name].startswith(b"%PDF")
             continue
-        with Image.open(path) as figure:
+        with Image.open(project / "metrics/figures" / name) as figure:
             pixels = np.asarray(figure.convert("L"))
             assert figure.info.get("Software") is None
         assert pixels.shape[1] > 1000 and pixels.std() > 5
@@ -255,6 +254,23 @@ def test_people_are_drawn_from_ten_choices_on_with_what_predicts_them(figures):
     assert "10 choices (ties: 1), raters: 2" in figure.get_supxlabel()
     few = {"raters": 2, "choices": choices | {"count": 9}}
     assert figures.people(few, LABELS) is None
+
+
+def test_ten_contenders_with_long_names_are_all_named_within_the_figure(figures):
+    names = [f"{'a-long-name-of-a-contender-' * 2}"[:38] + f"{k:02d}" for k in range(10)]
+    labels = LABELS | dict(zip(names, names, strict=True))
+    table = [
+        {"id": f"p{k}_mask000", "image": f"p{k}", "mask": 0, "method": method, "sample": 0}
+        | {"status": "ok", "hole_fraction": 0.1 + 0.3 * (k % 2), "ssim": 0.5 + 0.01 * k}
+        for k in range(12)
+        for method in labels
+    ]
+    figure = figures.by_hole(summary.by_hole(table, 0.2, resamples=100, seed=0), labels)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(labels.values())
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
 
 
 def test_ten_contenders_look_different(figures):

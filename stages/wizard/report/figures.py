@@ -609,9 +609,11 @@ def _name_methods(figure: Figure, axes: Iterable, labels: Labels) -> None:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     there = [label for label in labels.values() if label in handles]
+    # In inches: a handle with its gaps, and a letter at the legend's size.
+    width = 0.5 + 0.07 * max(map(len, there))
     figure.legend(
         [handles[label] for label in there],
         there,
         loc="outside upper center",
-        ncols=min(5, len(there)),
+        ncols=min(5, len(there), max(1, int(figure.get_figwidth() / width))),
     )
