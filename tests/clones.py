@@ -36,6 +36,14 @@ def sh(folder: Path, *command: str, check: bool = True) -> str:
     return done.stdout
 
 
+def pretend_version(folder: Path, library: str, version: str) -> Path:
+    """A folder that, first in PYTHONPATH, makes the installed library another version's."""
+    about = folder / f"{library.replace('-', '_')}-{version}.dist-info" / "METADATA"
+    about.parent.mkdir(parents=True)
+    about.write_text(f"Metadata-Version: 2.1\nName: {library}\nVersion: {version}\n")
+    return folder
+
+
 def setting(folder: Path, line: str, new: str) -> None:
     path = folder / "params.yaml"
     text, count = re.subn(rf"^  {line}.*$", f"  {new}", path.read_text(), count=1, flags=re.M)

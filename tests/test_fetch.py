@@ -20,6 +20,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import yaml
+from clones import pretend_version
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -618,6 +619,16 @@ def test_second_run_decodes_nothing_and_gives_the_same_bytes(run, album, monkeyp
     (album / "new.png").write_bytes(encoded(5))
     run(album)
     assert len(decoded) == 1
+
+
+def test_another_version_of_a_library_decodes_anew(tmp_path, album):
+    settings(tmp_path, source=str(album))
+    cached = []
+    other = pretend_version(tmp_path / "other", "pillow", "99.0")
+    for environment in ({}, {"PYTHONPATH": str(other)}, {}):
+        assert run_script(tmp_path, **environment).returncode == 0
+        cached.append(len(list(tmp_path.glob(".work/fetch/*/*.png"))))
+    assert cached == [3, 6, 6]
 
 
 def test_a_damaged_cache_entry_is_made_again(run, album):

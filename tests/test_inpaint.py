@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clones import pretend_version
 
 from wizard import images, records
 from wizard.models import engine, filling
@@ -120,6 +121,16 @@ def test_speed_counts_what_was_filled(filled):
 def test_the_same_inputs_give_the_same_bytes(filled, run):
     stage(run, "inpaint")
     assert digests(run) == digests(filled)
+
+
+def test_another_version_of_a_library_fills_anew(run, tmp_path):
+    configure(run, backend="mean")
+    stage(run, "inpaint")
+    other = pretend_version(tmp_path / "other", "opencv-python-headless", "99.0")
+    stage(run, "inpaint", PYTHONPATH=str(other))
+    assert speed(run)["filled"] == speed(run, "baseline")["filled"] == 6
+    stage(run, "inpaint")
+    assert speed(run)["filled"] == speed(run, "baseline")["filled"] == 0
 
 
 def test_a_second_run_fills_nothing_and_tells_the_speed_of_the_first(filled, tmp_path):

@@ -88,6 +88,11 @@ def test_stages_depend_on_manifests_and_never_on_the_folders_beside_them():
         assert f"{folder}.jsonl" in deps and folder not in deps
 
 
+def test_stages_that_compute_depend_on_the_pinned_libraries():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert {name for name in stages if "requirements.txt" not in stages[name]["deps"]} == {"check"}
+
+
 def test_no_setting_has_a_name_that_dvc_leaves_out_of_its_hash():
     """The run-cache drops these keys (treeverse/dvc #10296): old outputs would return."""
     blocks = yaml.safe_load((ROOT / "params.yaml").read_text())
