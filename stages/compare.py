@@ -24,8 +24,8 @@ from wizard.report import scores
 METRICS = Path("metrics")
 WORKSPACE = "workspace"
 WIDTH = 100
-# Blocks that make no result another one, or are of no run.
-SILENT = ("runtime", "plot", "train", "autoencoder", "refine", "denoiser")
+# The blocks that can make a result or its number another one.
+OF_A_RESULT = ("fetch", "mask", "inpaint", "evaluate")
 # What makes the same results another number.
 MEASURED_BY = ("evaluate.reference", "evaluate.ring_px")
 
@@ -95,10 +95,7 @@ def read(revision: str) -> Run:
 
 def flat(settings: dict) -> dict[str, object]:
     return {
-        f"{block}.{key}": value
-        for block, values in settings.items()
-        if block not in SILENT
-        for key, value in values.items()
+        f"{block}.{key}": value for block in OF_A_RESULT for key, value in settings[block].items()
     }
 
 
