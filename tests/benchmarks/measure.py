@@ -31,14 +31,16 @@ MEMORY_EVERY_S = 0.2
 sys.path.insert(0, str(STAGES))
 
 
-def arguments(doc: str, **defaults: int) -> argparse.Namespace:
-    """The command line of a benchmark: a whole number for each default, where the
+def arguments(doc: str, **defaults: int | Path) -> argparse.Namespace:
+    """The command line of a benchmark: a whole number or a path for each default, where the
     JSON file goes, and where the peers are."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     for name, default in defaults.items():
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
+        parser.add_argument(
+            f"--{name}", type=type(default), default=default, help=f"default: {default}"
+        )
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument(
         "--peers", type=Path, help="virtual environment of requirements-bench.txt; none: left out"
@@ -58,7 +60,8 @@ def start_project(project: Path, **blocks: dict) -> None:
     """A folder that the stages can run in, with nothing made in it."""
     write_params(project, **blocks)
     (project / "data").mkdir()
-    shutil.copyfile(ROOT / "data/ratings.csv", project / "data/ratings.csv")
+    for name in ("ratings.csv", "picks.csv"):
+        shutil.copyfile(ROOT / "data" / name, project / "data" / name)
 
 
 def stage(name: str) -> list[str]:

@@ -10,7 +10,7 @@ RADIUS_PX = 3
 
 def mean(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The mean colour of the known pixels; mid-grey where nothing is known."""
-    colour = image[~mask].mean(axis=0) if not mask.all() else np.full(3, 127.5)
+    colour = cv2.mean(image, (~mask).view(np.uint8))[:3] if not mask.all() else (127.5,) * 3
     return np.where(mask[..., None], np.rint(colour).astype(np.uint8), image)
 
 
