@@ -32,7 +32,7 @@ def run(
 ) -> Iterator[R]:
     """Yield ``fn(item)`` for each item, in the order of the items.
 
-    At most a few items a worker are in flight, so memory does not grow with their number, and
+    A worker has one item at work and one waiting, so memory does not grow with their number, and
     ``items`` may be an endless generator. With ``processes`` the function and items must be
     picklable; threads suit functions that spend their time in code that releases the
     interpreter lock (PNG, OpenCV). An exception of ``fn`` is raised here, in its item's turn.
@@ -46,7 +46,7 @@ def run(
         try:
             for item in items:
                 waiting.append(pool.submit(fn, item))
-                if len(waiting) >= 4 * count:
+                if len(waiting) >= 2 * count:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
