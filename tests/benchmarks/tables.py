@@ -1,4 +1,4 @@
-"""Write the tables of speed and scale in docs/ from what the benchmarks measured.
+"""Write the tables in docs/ that hold figures of benchmarks, from what the benchmarks measured.
 
     python tests/benchmarks/tables.py
 
@@ -113,11 +113,31 @@ def remotes() -> Rows:
         )
 
 
+def windows() -> Rows:
+    yield "hole", "method", "in the hole", "windows", "scaled", "gain of windows", "better on"
+    labels = {"hole_ssim": "SSIM", "hole_psnr": "PSNR (dB)", "hole_sharpness": "sharpness"}
+    for hole, methods in _measured("windows")["holes"].items():
+        for method, table in methods.items():
+            for metric, label in labels.items():
+                one, digits = table[metric], 2 if metric == "hole_psnr" else 3
+                gain = one["gain"]
+                yield (
+                    hole,
+                    method,
+                    label,
+                    *(f"{one[way]['mean']:.{digits}f}" for way in ("windows", "scaled")),
+                    f"{gain['mean']:+.{digits}f} [{gain['low']:+.{digits}f}, "
+                    f"{gain['high']:+.{digits}f}]",
+                    f"{one['better_on']} of {one['of']}",
+                )
+
+
 TABLES: dict[str, Callable[[], Rows]] = {
     "speed": speed,
     "growth": growth,
     "full_size": full_size,
     "hours": hours,
+    "windows": windows,
     "remotes": remotes,
 }
 
