@@ -335,6 +335,27 @@ def test_a_damaged_tar_never_shortens_a_data_set(run, tmp_path, damage, reason):
     assert not Path("data/images.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data: data + data, "does not begin with its file"),
+        (lambda data: data + data[:-50], "data follow the archive's end"),
+        (lambda data: data[len(data) // 2 :], "does not begin with its file"),
+    ],
+)
+def test_a_damaged_zip_never_shortens_a_data_set(run, tmp_path, damage, reason):
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.comment = b"three photographs"
+        for number in range(3):
+            archive.writestr(f"{number}.png", encoded())
+    rows, _ = run(path)
+    assert len(rows) == 3
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(OSError, match=reason):
+        run(path)
+
+
 def test_a_wrong_checksum_behind_a_tgz_fails(run, tmp_path):
     path = ten(tmp_path, "photos.tgz", "w:gz")
     data = bytearray(path.read_bytes())

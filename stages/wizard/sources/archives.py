@@ -1,7 +1,8 @@
 """Read archives as streams: to their very end, in bounded time, and nothing is extracted.
 
 A damaged archive never shortens a data set in silence: :func:`tar` fails unless an end marker ends
-the archive and nothing follows it, and zip files have a directory of what must be there.
+the archive and nothing follows it, and :func:`open_zip` unless the directory at the end speaks of
+all that the file holds.
 """
 
 import bz2
@@ -19,6 +20,8 @@ CHUNK = 2**20
 # A photograph hardly compresses. What unpacks to more than this costs minutes and holds none.
 MAX_GROWTH = 100
 GROWTH_FREE = 64 * 2**20
+END_OF_ZIP = b"PK\x05\x06"  # 18 bytes and a comment follow it
+SPLIT_MARKER = 4  # bytes before an archive that its maker was ready to split over several disks
 COMPRESSIONS: dict[bytes, Callable] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -43,6 +46,22 @@ def suspicious(member: str, is_link: bool) -> str | None:
     if path.is_absolute() or ".." in path.parts or member[1:2] == ":":
         return "its path leads out of the archive"
     return None
+
+
+def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
+    """A zip that is all there is in its file.
+
+    Raises ValueError, or what zipfile raises, where the file is damaged, or something stands
+    before or behind the archive: of two in one file only the last would be read.
+    """
+    archive = zipfile.ZipFile(file)
+    first = min((entry.header_offset for entry in archive.infolist()), default=0)
+    if not 0 <= first <= SPLIT_MARKER:
+        raise ValueError("the archive does not begin with its file: it is damaged, or two in one")
+    file.seek(-len(END_OF_ZIP) - 18 - len(archive.comment), io.SEEK_END)
+    if file.read(len(END_OF_ZIP)) != END_OF_ZIP:
+        raise ValueError("data follow the archive's end: it is damaged, or two archives in one")
+    return archive
 
 
 def is_link(entry: zipfile.ZipInfo) -> bool:

@@ -8,7 +8,6 @@ extracted, and no name of a member becomes a path.
 import os
 import re
 import stat
-import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -194,7 +193,7 @@ def _members(
 
 def _zip(file: IO[bytes], prefix: str, max_bytes: int) -> Iterator[Photo]:
     # Left open on purpose: workers still read members when the last one has been handed out.
-    archive = zipfile.ZipFile(file)
+    archive = archives.open_zip(file)
     entries = [entry for entry in archive.infolist() if not is_hidden(entry.filename)]
     members = {entry.filename: entry for entry in reversed(entries)}  # of two, the first
 
