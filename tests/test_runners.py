@@ -69,6 +69,15 @@ def test_an_error_arrives_in_its_items_turn():
     assert taken == [0, 1, 2, 3, 4]
 
 
+def kill_itself(_) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_is_a_line_that_says_what_to_do():
+    with pytest.raises(ChildProcessError, match="was killed.*lower runtime.workers"):
+        list(local.run(kill_itself, range(20), workers=2))
+
+
 def test_leaving_early_ends_the_threads():
     before = threading.active_count()
     results = local.run(slow_first, range(1000), 3, processes=False)

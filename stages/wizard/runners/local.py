@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context, parent_process
@@ -35,7 +35,8 @@ def run(
     A worker has one item at work and one waiting, so memory does not grow with their number, and
     ``items`` may be an endless generator. With ``processes`` the function and items must be
     picklable; threads suit functions that spend their time in code that releases the
-    interpreter lock (PNG, OpenCV). An exception of ``fn`` is raised here, in its item's turn.
+    interpreter lock (PNG, OpenCV). An exception of ``fn`` is raised here, in its item's turn;
+    ChildProcessError when a process was killed.
     """
     count = cores(workers)
     if count == 1:
@@ -50,6 +51,10 @@ def run(
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except BrokenExecutor:
+            raise ChildProcessError(
+                "a worker process was killed, as a rule for lack of memory; lower runtime.workers"
+            ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
