@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -56,6 +57,10 @@ def stage(main: Callable[..., None], doc: str, arguments: Mapping[str, dict] | N
         sys.exit(_complain("out of memory; lower runtime.workers. What was finished is kept", 1))
     except KeyboardInterrupt:
         sys.exit(_complain("interrupted; what was finished is kept, run again to resume", 130))
+    except Exception:
+        for line in traceback.format_exc().splitlines():  # it may hold names and URLs of others
+            print(plain(line), file=sys.stderr)
+        sys.exit(1)
 
 
 def _complain(error: object, code: int) -> int:
