@@ -52,6 +52,7 @@ def repository(tmp_path, monkeypatch):
         ),
         ("holes", "b", 0.0, {"mask.ratio": 0.5}),
         ("ring", "a", 0.0, {"evaluate.ring_px": 16}),
+        ("grown", "a", 0.0, {"inpaint.grow": 2}),
     ):
         sh(tmp_path, "git", "checkout", "-q", "-B", branch)
         write_run(tmp_path, holes, gain, change)
@@ -91,6 +92,7 @@ def test_one_revision_is_compared_with_the_workspace(repository, capsys):
     [
         (["main", "holes"], "holes: data/images differs from that of main, and only results of"),
         (["main", "ring"], "ring: evaluate.ring_px = 16, but 8 in main"),
+        (["main", "grown"], "grown: inpaint.grow = 2, but 0 in main: measured differently"),
         (["main", "nowhere"], "nowhere: no scores of it: unknown Git revision 'nowhere'"),
     ],
 )
