@@ -411,8 +411,11 @@ class TestRatings:
             ("ann,a,,preference,3,", "value '3': allowed: model, baseline, tie"),
             ("ann,a,model,artifacts,3.0,", "value '3.0': allowed: 1, 2, 3, 4, 5"),
             ("ann,a,model,artifacts,3,,,", "ratings.csv:2: not 8 cells"),
-            ('ann,a,model,artifacts,3,"no end', "not CSV .*unexpected end"),
-            (f"ann,a,model,artifacts,3,{'long' * 35000}", "not CSV .*field larger than"),
+            ('ann,a,model,artifacts,3,"no end', "ratings.csv:2: not CSV .*unexpected end"),
+            (
+                f"ann,a,model,artifacts,3,{'long' * 35000}",
+                "ratings.csv:2: not CSV .*larger than",
+            ),
             ("ann,a", "ratings.csv:2: criterion None"),
         ],
     )

@@ -498,8 +498,9 @@ def test_secrets_of_a_url_are_never_written(run, web, capsys):
 
 @pytest.mark.parametrize("source", ["reference://x", "github://a/b", "http://127.0.0.1:9/x/"])
 def test_a_url_that_leads_nowhere_is_one_line(run, source):
-    with pytest.raises(console.BadSetting, match="fetch.source"):
+    with pytest.raises(console.BadSetting, match="fetch.source") as caught:
         run(source)
+    assert "\n" not in str(caught.value) and "__init__" not in str(caught.value)
 
 
 # --- data sets

@@ -66,9 +66,8 @@ def _rows(path: Path | str, *headers: list[str]) -> Iterator[tuple[str, dict]]:
             for row in lines:
                 yield f"{path}:{lines.line_num}", row
         except (csv.Error, UnicodeDecodeError) as error:
-            raise Unusable(
-                f"{path}:{lines.line_num}: not CSV in UTF-8 ({error}); export it again"
-            ) from None
+            begun = lines.line_num + 1  # a row with an open quote is read to the end of the file
+            raise Unusable(f"{path}:{begun}: not CSV in UTF-8 ({error}); export it again") from None
 
 
 def _sample(row: dict, where: str) -> int:

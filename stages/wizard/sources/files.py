@@ -52,6 +52,11 @@ def collect(request: Request) -> Collection:
     """
     try:
         system, files = _listing(os.path.expanduser(request.source))
+    except TypeError:  # of a file system that is made with arguments
+        raise BadSetting(
+            f"fetch.source {request.shown!r}: needs more than an address; copy the photographs to "
+            "a folder or name them by a path, https:// or s3://"
+        ) from None
     except Exception as error:
         # Each file system has requirements and exceptions of its own.
         reason = without_secrets(str(error) or type(error).__name__)
