@@ -43,21 +43,20 @@ TRAPS = [
     "dvc repro --force",
     "dvc gc -w",
 ]
-REMOVE = [
-    "mkdir -p data/own/masks",
-    """python -c "from PIL import Image, ImageDraw; m = Image.new('L', (128, 128)); """
-    """ImageDraw.Draw(m).rectangle((44, 4, 82, 25), fill=255); """
-    """m.save('data/own/masks/grace_hopper.png')\"""",
-    "dvc exp run -n removed -S fetch.start=1 -S fetch.count=1 -S mask.shape=files "
-    "-S evaluate.reference=none",
-]
-PICTURE = [
-    "chromium --headless --hide-scrollbars --window-size=1280,720 --screenshot=.github/review.png "
-    '"file://$PWD/metrics/review/index.html#left=baseline&order=best"',
-    """python -c "from PIL import Image; p = '.github/review.png'; """
-    """Image.open(p).convert('RGB').quantize(256, dither=0).save(p, optimize=True)\"""",
-]
-RUN_HERE = EXPERIMENTS + PROMISE + TRAPS + REMOVE + PICTURE
+
+
+def shown(page: str, start: str, end: str | None = None) -> list[str]:
+    """The commands in the shell blocks of docs/<page> from one text to another, in their order."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    part = text[text.index(start) : text.index(end) if end else None]
+    blocks = re.findall(r"```sh\n(.*?)```", part, re.S)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+RESTORE = shown("photographs.md", "**Restore a scratched", "**Remove an object.")
+REMOVE = shown("photographs.md", "**Remove an object.", "**Edit by prompt.")
+PICTURE = shown("review.md", "The screenshot above")
+RUN_HERE = EXPERIMENTS + PROMISE + TRAPS + RESTORE + REMOVE + PICTURE
 # What no test runs, since it needs the internet.
 ONLINE = [
     "hf download",
@@ -206,12 +205,14 @@ def test_traps_of_dvc_and_the_way_out(quick, tmp_path):
     assert "up to date" in sh(folder, "dvc", "repro")
 
 
-def test_an_object_is_removed_as_the_page_says(quick, tmp_path):
+def test_photographs_are_restored_and_objects_removed_as_the_page_says(quick, tmp_path):
     folder = Path(shutil.copytree(quick, tmp_path / "repo", symlinks=True))
     setting(folder, "side:", "side: 128")
     commit(folder, "The sample's own size")
-    for command in REMOVE:
-        shell(folder, command)
+    for command in [*RESTORE, "git restore . && dvc checkout", *REMOVE]:
+        shell(folder, command.replace("/tmp/", f"{tmp_path}/"))
+    assert Image.open(folder / ".github" / "restored.jpg").size == (910, 300)
+    assert Image.open(folder / ".github" / "removed.jpg").size == (1288, 427)
     (hole,) = (folder / "data" / "masks").iterdir()
     assert Image.open(hole).getbbox() == (44, 4, 83, 26)
     assert "ssim" not in (folder / "metrics" / "quality.json").read_text()
