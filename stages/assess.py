@@ -3,12 +3,12 @@
     python stages/assess.py validate --photos DIR [DIR ...]
     python stages/assess.py card
 
-`validate` takes photographs of people that training never saw and runs the stages over them, in
-.work/assess, which resume where they stopped: the model and every classical method fill the same
-holes, rectangles over a quarter of the image and strokes over half and more; then the model fills
-a part of them in more steps and several times over. It writes train.json, curves.png and sheets
-of results into the model's folder and ends with `card`, which fills in the tables of the model
-card.
+`validate` takes the folders that the model was trained on and runs the stages, in .work/assess,
+over the people among them that training never saw; a run resumes where it stopped. The model and
+every classical method fill the same holes, rectangles over a quarter of the image and strokes over
+half and more; then the model fills a part of them in more steps and several times over. It writes
+train.json, curves.png and sheets of results into the model's folder and ends with `card`, which
+fills in the tables of the model card.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def validate(settings: dict, photos: list[Path]) -> None:
     """Scores by kind of hole, by set and by size of hole; the curve of the sampler; the sheets."""
     from wizard.training import loop, people, pictures
 
-    _, faces = people.read(photos, settings["train"]["side"])
+    training, faces = people.read(photos, settings["train"]["side"])
     shown = faces.of(SHOWABLE)
     few = faces.every(len(faces) // CURVE_FACES or 1)
     faces = faces.every(len(faces) // FACES or 1)
@@ -65,7 +65,7 @@ def validate(settings: dict, photos: list[Path]) -> None:
     facts = known | {
         "settings": {name: settings[name] for name in ("train", *losses, "inpaint")},
         "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip(),
-        "photographs": known["photographs"] | {"validation": faces.about()},
+        "photographs": {"training": training.about(), "validation": faces.about()},
         "losses": losses,
         "validation": tables,
         "steps": curve,
