@@ -14,7 +14,6 @@ ranking.json and ratings.json; writes
 A figure that would show nothing, as one by hole size where all holes are alike, is left out.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -242,7 +241,7 @@ def manifest(name: str) -> records.Rows:
 
 
 def read_json(name: str) -> dict:
-    return json.loads((METRICS / f"{name}.json").read_text(encoding="utf-8"))
+    return records.read_json(METRICS / f"{name}.json")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,16 @@ def test_a_damaged_manifest_names_its_line(tmp_path, line):
         records.read(path)
 
 
+@pytest.mark.parametrize("content", [b"<<<<<<< HEAD\n{}", b"[1]", b'{"a": "\xff"}', b""])
+def test_a_damaged_json_file_is_named(tmp_path, content):
+    path = tmp_path / "quality.json"
+    path.write_bytes(content)
+    with pytest.raises(records.Unusable, match="quality.json: not "):
+        records.read_json(path)
+    path.write_bytes(b'{"a": 1}')
+    assert records.read_json(path) == {"a": 1}
+
+
 def test_seeds_depend_on_each_part_and_on_nothing_else():
     assert records.seed(1, "mask", "a") == records.seed(1, "mask", "a")
     others = [(2, "mask", "a"), (1, "inpaint", "a"), (1, "mask", "b"), (1, "maska", "")]

@@ -97,6 +97,21 @@ def seed(base: int, stage: str, name: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def read_json(path: Path | str) -> dict:
+    """The JSON object in a file of ours.
+
+    Raises OSError when the file is missing and Unusable, naming it, when it holds anything else:
+    files in git may have been left with the marks of a merge.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise Unusable(f"{path}: not JSON ({error}); run the stage again") from None
+    if not isinstance(content, dict):
+        raise Unusable(f"{path}: not a JSON object; run the stage again")
+    return content
+
+
 def read_costs(path: Path | str, settings: Mapping[str, dict]) -> dict[str, dict]:
     """What each method cost according to speed.json, by name; ``settings`` are those of each.
 
@@ -104,7 +119,7 @@ def read_costs(path: Path | str, settings: Mapping[str, dict]) -> dict[str, dict
     measured with other settings is left out. Empty when there is no such file.
     """
     path = Path(path)
-    costs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    costs = read_json(path) if path.is_file() else {}
     keys = {method: fingerprint(**own) for method, own in settings.items()}
     return {name: cost for name, cost in costs.items() if cost.get("settings") == keys.get(name)}
 
