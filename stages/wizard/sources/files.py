@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import PurePosixPath
@@ -80,7 +80,7 @@ def collect(request: Request) -> Collection:
     ids, chosen = file_ids(names), names[request.start : request.stop]
     photos = (_captioned(ids[name], name, name, read, told) for name in chosen)
     is_far = not isinstance(system, LocalFileSystem)
-    return Collection(request.shown, len(chosen), photos, _notes(files, told), is_far)
+    return Collection(request.shown, len(chosen), photos, _notes(files, ids, told), is_far)
 
 
 def _listing(source: str) -> tuple[FileSystem, dict[str, str]]:
@@ -108,14 +108,21 @@ def _patience() -> dict:
     return {"client_kwargs": {"timeout": limits}}
 
 
-def _notes(files: dict[str, str], told: captions.Captions) -> tuple[str, ...]:
+def _notes(files: dict[str, str], ids: dict[str, str], told: captions.Captions) -> tuple[str, ...]:
     others = [n for n in files if not is_image(n) and not captions.is_caption(n, told)]
     notes = [f"fetch: left out, not an image by name: {_suffixes(others)}"] if others else []
     if told.strays:
-        some = ", ".join(map(printable, told.strays[:5]))
-        more = f" and {len(told.strays) - 5} more" if len(told.strays) > 5 else ""
-        notes.append(f"fetch: captions of photographs that are missing: {some}{more}")
+        notes.append(f"fetch: captions of photographs that are missing: {_first(told.strays)}")
+    twins = [name for name, own in ids.items() if own != file_ids([name])[name]]
+    if twins:
+        notes.append(f"fetch: of one name, so told apart by longer ids: {_first(twins)}")
     return tuple(notes)
+
+
+def _first(names: Sequence[str]) -> str:
+    """A few names for a line, and how many more there are."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(map(printable, names[:5])) + more
 
 
 def _suffixes(names) -> str:
