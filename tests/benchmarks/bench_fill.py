@@ -3,7 +3,8 @@
     python tests/benchmarks/bench_fill.py [--holes 128] [--pictures 200] [--peers VENV]
 
 1. The inpaint stage with the embedded model against plain_loop.py: same checkpoint, steps, size.
-   The stage also makes the round trip and the baseline, which the loop does not.
+   The stage also makes the round trip and the baseline, which the loop does not. Beside both, the
+   stage's seconds inside the networks: no program around the same networks can be quicker.
 2. The stage with Telea's method against IOPaint's batch command set to the same method and radius,
    on pictures of 512×512. The stage also makes a baseline of mean colours.
 
@@ -38,13 +39,14 @@ def against_loop(holes: int, rounds: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         measure.draw_holes(project, holes)
-        running = {"stage": [], "loop": []}
+        running = {"stage": [], "networks": [], "loop": []}
 
         def stage() -> float:
             measure.forget_fills(project)
             seconds = measure.wall([sys.executable, str(STAGE)], project)
             told = json.loads(measure.output(project).splitlines()[-1])
             running["stage"].append(told["model"] / holes)
+            running["networks"].append(told["networks"] / holes)
             return seconds
 
         def loop() -> float:

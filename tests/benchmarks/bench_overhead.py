@@ -1,12 +1,12 @@
-"""How much longer the inpaint stage takes than the model that it keeps busy.
+"""How much longer the inpaint stage takes than the networks that it keeps busy.
 
     python tests/benchmarks/bench_overhead.py [--holes 128] [--rounds 3]
 
 Fills the holes with the embedded model at its default settings. Compared are the model run, from
 the first photograph read to the last result written (reading, hashing, prefill, batching, paste,
-PNG and the result cache), and the part of it inside diffusers' pipeline. Imports, loading the
-model, the round trip and the baseline lie outside both; they are told beside them. Prints a table
-and writes results/overhead.json.
+PNG and the result cache), and the part of it inside UNet, autoencoder and text encoder. Imports,
+loading the model, the round trip and the baseline lie outside both; they are told beside them.
+Prints a table and writes results/overhead.json.
 """
 
 import json
@@ -27,11 +27,11 @@ def main() -> None:
         measure.draw_holes(project, options.holes)
         rounds = [run(project) for _ in range(options.rounds)]
     parts = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
-    overhead = statistics.median(one["model"] / one["pipeline"] for one in rounds)
+    overhead = statistics.median(one["model"] / one["networks"] for one in rounds)
     print(f"{options.holes} holes, {measure.cores()} cores, median of {options.rounds}")
     for name, seconds in parts.items():
         print(f"{name:12}{seconds:8.2f} s")
-    print(f"model run over pipeline: {overhead:.3f}")
+    print(f"model run over networks: {overhead:.3f}")
     report = {"holes": options.holes, "rounds": options.rounds, "seconds": parts}
     report |= {"overhead": overhead, "machine": measure.machine("torch", "diffusers")}
     measure.write(options.output, "overhead", report)
@@ -42,7 +42,7 @@ def run(project: Path) -> dict[str, float]:
     measure.forget_fills(project)
     whole = measure.wall([sys.executable, str(WATCHED)], project)
     parts = json.loads(measure.output(project).splitlines()[-1])
-    return {name: parts[name] for name in ("pipeline", "model", "roundtrip", "baseline")} | {
+    return {name: parts[name] for name in ("networks", "model", "roundtrip", "baseline")} | {
         "whole process": whole
     }
 

@@ -70,7 +70,7 @@ def speed() -> Rows:
     yield (
         f"the model's run over {overhead['holes']} holes",
         _seconds(overhead["seconds"]["model"]),
-        f"{_seconds(overhead['seconds']['pipeline'])} of these inside diffusers' pipeline",
+        f"{_seconds(overhead['seconds']['networks'])} of these inside the networks",
     )
 
 

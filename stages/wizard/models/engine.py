@@ -129,6 +129,7 @@ class Engine:
         self.rows = records.Rows()
         self._data, self._cache, self._spread, self._seed = data, cache, spread, seed
         self._folders: dict[str, records.Folder] = {}
+        self._made: set[str] = set()
 
     def plan(self, run: Run, holes: Iterable[dict]) -> Iterator[Job]:
         """A job for each sample of each hole; its seed depends on hole and sample alone."""
@@ -177,21 +178,23 @@ class Engine:
 
         Costs are added to ``speed``. Raises OSError when a file cannot be read or written.
         """
-        for name in filter(None, (run.name, run.raw)):
-            self._folders[name] = records.Folder(self._data / "inpainted" / name)
+        root, made = self._data / "inpainted", filter(None, (run.name, run.raw))
+        self._folders = {name: records.Folder(root / name) for name in made}
+        self._made |= self._folders.keys()
         restored = self._spread(lambda job: self._restore(run, job), jobs)
         filled = self._fill(run, workers, restored)
         for job, rows in self._spread(lambda job: self._finish(run, job), filled):
             self.rows.extend(rows)
             speed.add(job)
             yield job
+        for folder in self._folders.values():
+            folder.sweep()
 
     def sweep(self) -> None:
-        """Delete from the output folder what an earlier call left and this one did not make."""
+        """Delete the folders of runs that an earlier call made and this one did not."""
         root = records.Folder(self._data / "inpainted")
-        root.names = set(self._folders)
-        for folder in (root, *self._folders.values()):
-            folder.sweep()
+        root.names = self._made
+        root.sweep()
 
     def _restore(self, run: Run, job: Job) -> Job:
         """The job with its pixels, and with what was painted if that is in the cache.
