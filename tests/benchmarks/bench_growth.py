@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_growth.py [--largest 10000]
 
 A tenth of a tenth, a tenth, and all of ``--largest`` photographs of 64×64 pixels from a folder go
-through the five stages with a classical backend, each stage as a process of its own; then DVC
+through the five stages with two classical methods, each stage as a process of its own; then DVC
 records them (`dvc commit`), and `dvc repro` is timed with nothing to do. Prints seconds and peak
 memory (of a stage and all its children) and writes results/growth.json.
 """
@@ -39,7 +39,7 @@ def run(project: Path, count: int) -> dict[str, dict[str, float]]:
         project,
         fetch={"source": "data/own/photos", "side": SIDE},
         mask={"per_image": 1},
-        inpaint={"backend": "telea", "prefill": "mean", "baseline": "mean"},
+        inpaint={"backend": "telea", "prefill": "mean", "baseline": "mean", "contenders": {}},
     )
     measure.save_photographs(project / "data/own/photos", count, SIDE, SIDE, "png")
     steps = {name: [sys.executable, f"stages/{name}.py"] for name in STAGES}

@@ -13,7 +13,7 @@ LEVEL = 0.95
 # The span of n values holds their true median with a probability of 1 − 2¹⁻ⁿ only, and resampling
 # cannot reach beyond it: with fewer than six photographs "95%" would be untrue.
 MIN_IMAGES = 6
-_CELLS_AT_ONCE = 4_000_000
+_CELLS_AT_ONCE = 1_000_000
 
 
 def bootstrap_means(
