@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_growth.py [--largest 10000]
 
 A tenth of a tenth, a tenth, and all of ``--largest`` photographs of 64×64 pixels from a folder go
-through the five stages with two classical methods, each stage as a process of its own; then DVC
+through the stages with two classical methods, each stage as a process of its own; then DVC
 records them (`dvc commit`), and `dvc repro` is timed with nothing to do. Prints seconds and peak
 memory (of a stage and all its children) and writes results/growth.json.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import measure
 
-STAGES = ("fetch", "mask", "inpaint", "evaluate", "plot")
+STAGES = ("check", "fetch", "mask", "inpaint", "evaluate", "plot")
 SIDE = 64
 
 

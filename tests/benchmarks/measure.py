@@ -70,7 +70,7 @@ def stage(name: str) -> list[str]:
 
 def draw_holes(project: Path, count: int) -> None:
     """Start a project with the pipeline's own samples, fetched, under ``count`` holes (even)."""
-    model = {"model": str(ROOT / "data/models/face-tiny")}
+    model = {"model": str(ROOT / "data/models/face-tiny"), "contenders": {}}
     start_project(project, mask={"per_image": count // 2}, inpaint=model)
     for name in ("fetch", "mask"):
         wall(stage(name), project)
