@@ -6,7 +6,7 @@ The mask is white where the hole is, and as large as the photograph. The result 
 size, format, colours and EXIF; without -o it is called <photo>_filled and lies beside it. A file
 that exists is overwritten with --force only. Settings are those of params.yaml, which stays as it
 is, and nothing is kept for DVC. --model names a checkpoint, or a classical method, which suits
-scratches: biharmonic, or telea, which is quicker. A model paints the same hole alike each time;
+scratches: biharmonic, or telea, which is quicker. A model fills the same hole alike each time;
 --seed with another number is another try.
 """
 

@@ -73,8 +73,8 @@ PROMPTS = [("a portrait photograph of a face", "")] * 3
 
 
 def results(filler, portraits, holes, seeds=SEEDS) -> list[np.ndarray]:
-    painted = filler.fill(portraits, holes, seeds, PROMPTS[: len(seeds)])
-    return [composite(*one) for one in zip(portraits, painted, holes, strict=True)]
+    output = filler.fill(portraits, holes, seeds, PROMPTS[: len(seeds)])
+    return [composite(*one) for one in zip(portraits, output, holes, strict=True)]
 
 
 @pytest.mark.parametrize("name", [*CLASSICAL, "diffusers"])
@@ -190,8 +190,8 @@ def test_sizes_off_the_stride_are_padded_and_cut_again(diffusion, portraits):
 
 
 def test_round_trip_is_near_the_original(diffusion, portraits, holes):
-    painted = filling.Filler(diffusion, "mean", 3).round_trip(portraits, holes, SEEDS, PROMPTS)
-    for one, portrait in zip(painted, portraits, strict=True):
+    output = filling.Filler(diffusion, "mean", 3).round_trip(portraits, holes, SEEDS, PROMPTS)
+    for one, portrait in zip(output, portraits, strict=True):
         error = np.abs(one.astype(float) - portrait).mean()
         assert error < np.abs(portrait.mean((0, 1)) - portrait).mean() / 2
 
@@ -247,8 +247,8 @@ def test_out_of_memory_halves_the_batch_for_good(portraits, holes):
 def test_out_of_memory_at_one_image_is_a_reason_not_a_crash(portraits, holes):
     backend = Crowded()
     backend.limit = 0
-    painted = filling.Filler(backend, "mean", 2).fill(portraits, holes, SEEDS, PROMPTS)
-    assert [str(one) for one in painted] == ["out of memory at batch size 1: 8 GiB wanted"] * 3
+    output = filling.Filler(backend, "mean", 2).fill(portraits, holes, SEEDS, PROMPTS)
+    assert [str(one) for one in output] == ["out of memory at batch size 1: 8 GiB wanted"] * 3
 
 
 class Broken(Crowded):
@@ -257,8 +257,8 @@ class Broken(Crowded):
 
 
 def test_an_all_black_painting_is_a_failure(portraits, holes):
-    painted = filling.Filler(Broken(), "mean", 1).fill(portraits, holes, SEEDS, PROMPTS)
-    assert all("all-black" in str(one) for one in painted)
+    output = filling.Filler(Broken(), "mean", 1).fill(portraits, holes, SEEDS, PROMPTS)
+    assert all("all-black" in str(one) for one in output)
 
 
 @pytest.mark.parametrize("method", ["fill", "round_trip"])

@@ -198,8 +198,8 @@ def test_both_plain_pipelines_load_the_folder_and_paint(vae, tmp_path, pipeline)
     assert pipe.scheduler.config.rescale_betas_zero_snr
     pipe.set_progress_bar_config(disable=True)
     image, mask = torch.rand(1, 3, SIZE, SIZE), torch.ones(1, 1, SIZE, SIZE)
-    painted = pipe("any façade!", image, mask, num_inference_steps=2, output_type="np").images
-    assert painted.shape == (1, SIZE, SIZE, 3) and np.isfinite(painted).all()
+    output = pipe("any façade!", image, mask, num_inference_steps=2, output_type="np").images
+    assert output.shape == (1, SIZE, SIZE, 3) and np.isfinite(output).all()
     assert pipe.scheduler.timesteps[0] == 999
     assert not [*(tmp_path / "model").rglob("*.bin")]
 

@@ -144,7 +144,7 @@ def test_a_window_sees_what_was_filled_before_it_and_hides_what_is_not_filled_ye
             if number:
                 assert (seen[~hole] == 7).any(), "what was filled before is not seen"
             photograph.put(window, np.where(hole[..., None], np.uint8(7), seen))
-    assert (photograph.painted[mask] == 7).all() and (photograph.painted[~mask] < 255).all()
+    assert (photograph.output[mask] == 7).all() and (photograph.output[~mask] < 255).all()
 
 
 def test_a_smooth_photograph_comes_back_from_a_window_four_times_as_large():
@@ -156,7 +156,7 @@ def test_a_smooth_photograph_comes_back_from_a_window_four_times_as_large():
     ((window,),) = photograph.rounds
     seen, _ = photograph.cut(window, hidden=False)
     photograph.put(window, seen)
-    error = photograph.painted[mask].astype(int) - image[mask]
+    error = photograph.output[mask].astype(int) - image[mask]
     assert np.abs(error).max() <= 2
 
 

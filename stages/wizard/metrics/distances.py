@@ -15,7 +15,7 @@ def frechet(real: np.ndarray, made: np.ndarray) -> float:
     """
     difference = real.mean(axis=0) - made.mean(axis=0)
     # With Σ = RᵀR, (Σ₁Σ₂)^½ has the trace of the singular values of R₁R₂ᵀ: no matrix is rooted,
-    # and with fewer images than dimensions R has but a row an image.
+    # and with fewer images than dimensions R has only one row per image.
     root_real, root_made = (
         np.linalg.qr(one - one.mean(axis=0), mode="r") / np.sqrt(len(one) - 1)
         for one in (real, made)

@@ -10,7 +10,7 @@ A backend is an object with
 - ``fill(images, masks, seeds, prompts)``: equal-sized uint8 H×W×3 images whose holes are already
   replaced, bool H×W masks, one integer seed and one pair (prompt, negative prompt) each; returns
   as many uint8 H×W×3 images in the same order, or ``records.Unusable`` in the place of one that
-  could not be filled. What it paints outside the hole does not matter. MemoryError says that the
+  could not be filled. Its output outside the hole does not matter. MemoryError says that the
   batch was too large.
 - ``round_trip(images, masks)``: the images after the backend's own autoencoder, or None in the
   place of the method when it has none

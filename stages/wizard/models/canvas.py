@@ -26,7 +26,7 @@ def fill(
     batch_size: int,
     hidden: bool = True,
 ) -> list[Filled]:
-    """What ``function`` painted for each photograph, at its size; Unusable where it failed.
+    """What ``function`` makes of each photograph, at its size; Unusable where it failed.
 
     Windows of all photographs share batches: first the first round of all, then the second.
     ``hidden`` is False for a round trip, which is shown what lies under the hole.
@@ -45,7 +45,7 @@ def fill(
                     failed[n] = one
                 else:
                     canvases[n].put(window, one)
-    return [failed.get(n, canvas.painted) for n, canvas in enumerate(canvases)]
+    return [failed.get(n, canvas.output) for n, canvas in enumerate(canvases)]
 
 
 def _batches(
@@ -79,14 +79,14 @@ class Canvas:
     does any where ``side`` is None. ``context`` is that of :func:`wizard.models.windows.plan`.
 
     ``rounds`` are the windows in their order: each sees what the rounds before its own left.
-    ``painted`` is the photograph with all that was painted so far, around the holes too.
+    ``output`` is the photograph with what was made of all windows so far, around the holes too.
     """
 
     def __init__(self, image: np.ndarray, mask: np.ndarray, side: int | None, context: float):
         if side is not None and max(mask.shape) <= side:
             side = None
         self.rounds = plan(mask, side, context)
-        self.painted = image
+        self.output = image
         self._image, self._mask, self._side = image, mask, side
         self._open = mask.copy()
 
@@ -99,21 +99,21 @@ class Canvas:
         image, hole = self._image[window.area], self._open[window.area]
         filled = self._mask[window.area] & ~hole
         if hidden and filled.any():
-            image = np.where(filled[..., None], self.painted[window.area], image)
+            image = np.where(filled[..., None], self.output[window.area], image)
         return to_side(image, hole, self._side, hidden)
 
-    def put(self, window: Window, painted: np.ndarray) -> None:
-        """Take what the model painted for a window, at the model's side."""
+    def put(self, window: Window, output: np.ndarray) -> None:
+        """Take the model's output for a window, at the model's side."""
         height, width = window.hole.shape
-        if painted.shape[:2] != (height, width):
-            painted = np.asarray(Image.fromarray(painted).resize((width, height), LANCZOS))
+        if output.shape[:2] != (height, width):
+            output = np.asarray(Image.fromarray(output).resize((width, height), LANCZOS))
         if window.hole.shape == self._mask.shape:
-            self.painted = painted
+            self.output = output
             return
-        if self.painted is self._image:
-            self.painted = self._image.copy()
+        if self.output is self._image:
+            self.output = self._image.copy()
         new = ~self._mask[window.area] | self._open[window.area]
-        self.painted[window.area][new] = painted[new]
+        self.output[window.area][new] = output[new]
         self._open[window.area] &= ~window.hole
 
 

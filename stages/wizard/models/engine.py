@@ -4,7 +4,7 @@ A hole goes through these steps, all of them in one pass over the plan:
 
     plan      a Job per sample of each hole: its row, seed, files and prompt
     restore   its pixels are read and its fingerprint is looked up in the result cache
-    fill      what was not found goes to the workers, ``batch_size`` jobs a call
+    fill      what was not found goes to the workers, ``batch_size`` jobs per call
     finish    a new result is kept in the cache; each is pasted into its photograph and written
 
 What the workers get, and :class:`wizard.models.filling.Filler` answers, is a batch of whole
@@ -12,7 +12,7 @@ photographs of any sizes: images (uint8 H×W×3), masks (bool H×W), seeds, and 
 (prompt, negative prompt). They answer with as many whole images of the same sizes, or
 ``records.Unusable`` in the place of one that could not be filled. A filler may cut windows around
 the holes: it sees all photographs of a call, so that windows of several can share a batch of the
-backend. What it returns is what was painted; the engine alone pastes it into the hole.
+backend. The engine alone pastes what it returns into the hole.
 """
 
 import io
@@ -50,7 +50,7 @@ class Run:
 
     ``ask`` is a method of the filler. ``determines`` holds, as JSON values, what its results
     follow from besides pixels, seed and prompt. ``prompt`` stands in for photographs that have
-    none of their own; None where prompts mean nothing. What was painted before paste-back is
+    none of their own; None where prompts mean nothing. The output before paste-back is
     written too under the name ``raw``, if given. Holes are grown by ``grow`` pixels first, and
     results are blended over ``feather`` pixels inside the edge of what they became.
     """
@@ -68,7 +68,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """One sample of a hole on its way: what it is, its pixels, what was painted, at what cost."""
+    """One sample of a hole on its way: what it is, its pixels, its output, at what cost."""
 
     row: dict
     seed: int
@@ -78,7 +78,7 @@ class Job:
     key: str = ""
     image: np.ndarray | None = None
     mask: np.ndarray | None = None
-    painted: np.ndarray | records.Unusable | None = None
+    output: np.ndarray | records.Unusable | None = None
     png: bytes = b""
     fresh: bool = True
     cost: dict = field(default_factory=dict)
@@ -197,7 +197,7 @@ class Engine:
         root.sweep()
 
     def _restore(self, run: Run, job: Job) -> Job:
-        """The job with its pixels, and with what was painted if that is in the cache.
+        """The job with its pixels, and with its output if that is in the cache.
 
         One whose mask is unusable has failed.
         """
@@ -211,24 +211,24 @@ class Engine:
         try:
             mask = images.load_mask(job.hole, run.grow)
         except records.Unusable as error:
-            return replace(job, painted=error, fresh=False)
+            return replace(job, output=error, fresh=False)
         if "patches" in job.row:
             mask = images.patches(mask, job.row["patches"])
         job = replace(job, key=key, image=images.load(job.photograph), mask=mask)
         entry = self._cache.get(key)
         if entry is None:
             return job
-        painted, _ = images.decode(entry.data, max_pixels=2**40)
-        return replace(job, painted=painted, png=entry.data, fresh=False, cost=entry.facts)
+        output, _ = images.decode(entry.data, max_pixels=2**40)
+        return replace(job, output=output, png=entry.data, fresh=False, cost=entry.facts)
 
     def _fill(self, run: Run, workers: Workers, jobs: Iterable[Job]) -> Iterator[Job]:
-        """The jobs with what was painted; those that have it keep it and pass through."""
+        """The jobs with their outputs; those that have one keep it and pass through."""
         sent: deque[list[Job]] = deque()
 
         def calls() -> Iterator[tuple | None]:
             batch: list[Job] = []
             for job in jobs:
-                if job.painted is not None:
+                if job.output is not None:
                     sent.append([job])
                     yield None
                     continue
@@ -247,40 +247,40 @@ class Engine:
             if answer is None:
                 yield from batch
                 continue
-            painted, cost = answer
-            if isinstance(painted, records.Unusable):
-                painted = [painted] * len(batch)
+            output, cost = answer
+            if isinstance(output, records.Unusable):
+                output = [output] * len(batch)
             else:
                 cost = cost | {"seconds": cost["seconds"] / len(batch)}
-            for job, one in zip(batch, painted, strict=True):
-                yield replace(job, painted=one, cost=cost)
+            for job, one in zip(batch, output, strict=True):
+                yield replace(job, output=one, cost=cost)
 
     def _finish(self, run: Run, job: Job) -> tuple[Job, list[dict]]:
         """Keep what is new, publish the result; the job, and its rows of the manifest."""
-        painted = job.painted
-        if isinstance(painted, records.Unusable):
-            failed = {"status": records.FAILED, "error": str(painted)}
+        output = job.output
+        if isinstance(output, records.Unusable):
+            failed = {"status": records.FAILED, "error": str(output)}
             return _light(job), [job.row | failed]
         if job.fresh:
-            job = replace(job, png=images.encode(painted))
+            job = replace(job, png=images.encode(output))
             self._cache.put(job.key, job.png, job.cost)
-        return _light(job), self._publish(run, job, painted)
+        return _light(job), self._publish(run, job, output)
 
-    def _publish(self, run: Run, job: Job, painted: np.ndarray) -> list[dict]:
-        """Write the result, and what was painted if that is wanted; the manifest rows of both."""
-        result = images.composite(job.image, painted, job.mask, run.feather)
-        # Classical methods leave the rest alone: what they paint is the result.
-        same = np.array_equal(result, painted)
-        outputs = {run.name: job.png if same else images.encode(result)}
+    def _publish(self, run: Run, job: Job, output: np.ndarray) -> list[dict]:
+        """Write the result, and the output itself if that is wanted; the manifest rows of both."""
+        result = images.composite(job.image, output, job.mask, run.feather)
+        # Classical methods leave the rest alone: their output is the result.
+        same = np.array_equal(result, output)
+        files = {run.name: job.png if same else images.encode(result)}
         if run.raw:
-            outputs[run.raw] = job.png
+            files[run.raw] = job.png
         settings = run.determines | {"seed": job.seed}
         if run.prompt:
             settings |= dict(zip(("prompt", "negative_prompt"), job.prompt, strict=True))
         if run.feather:
             settings["feather"] = run.feather
         rows = []
-        for name, content in outputs.items():
+        for name, content in files.items():
             text = {"settings": json.dumps(settings | {"run": name})}
             file = Path(job.row["file"]).name
             content = images.with_text(content, text)
@@ -307,4 +307,4 @@ def _check(png: bytes, job: Job, file: str) -> None:
 
 def _light(job: Job) -> Job:
     """The job without its pixels, which nobody needs any more."""
-    return replace(job, image=None, mask=None, painted=None, png=b"")
+    return replace(job, image=None, mask=None, output=None, png=b"")

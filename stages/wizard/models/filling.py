@@ -60,7 +60,7 @@ class Filler:
         seeds: Sequence[int],
         prompts: Sequence[tuple[str, str]],
     ) -> list[np.ndarray | Unusable]:
-        """What the backend paints for each image, whole; the engine puts it into the hole.
+        """What the backend makes of each image, whole; the engine pastes it into the hole.
 
         ``images`` are uint8 H×W×3 of any sizes, ``masks`` bool H×W of the same sizes, True = hole.
         ``prompts`` are pairs of prompt and negative prompt. The answer has the order and sizes of
@@ -102,14 +102,14 @@ class Filler:
         hidden = [self._hide(image, mask) for image, mask in zip(images, masks, strict=True)]
         padded = [self._pad(image) for image in hidden]
         grown = [to_grid(self._pad(mask), self.backend.grid) for mask in masks]
-        painted = self._in_batches(self.backend.fill, padded, grown, seeds, prompts)
-        return [_checked(one, image) for one, image in zip(painted, hidden, strict=True)]
+        output = self._in_batches(self.backend.fill, padded, grown, seeds, prompts)
+        return [_checked(one, image) for one, image in zip(output, hidden, strict=True)]
 
     def _round_trip(self, images, masks, seeds, prompts) -> list[np.ndarray | Unusable]:
         padded = [self._pad(image) for image in images]
         grown = [to_grid(self._pad(mask), self.backend.grid) for mask in masks]
-        painted = self._in_batches(self.backend.round_trip, padded, grown)
-        return [_checked(one, image) for one, image in zip(painted, images, strict=True)]
+        output = self._in_batches(self.backend.round_trip, padded, grown)
+        return [_checked(one, image) for one, image in zip(output, images, strict=True)]
 
     def _hide(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         # The prefill itself must not see the hole either: some methods read their target.
@@ -148,13 +148,13 @@ def load(
     return Filler(models.load(name, **settings), prefill, batch_size, side, context)
 
 
-def _checked(painted: np.ndarray | Unusable, image: np.ndarray) -> np.ndarray | Unusable:
-    """What was painted without its padding, or the reason why there is nothing.
+def _checked(output: np.ndarray | Unusable, image: np.ndarray) -> np.ndarray | Unusable:
+    """The output without its padding, or the reason why there is none.
 
     ``image`` is what the backend was given: what lies under a hole has no say.
     """
-    if isinstance(painted, Unusable):
-        return painted
-    if image.any() and not painted.any():
+    if isinstance(output, Unusable):
+        return output
+    if image.any() and not output.any():
         return Unusable("the model returned an all-black image; try runtime.dtype float32")
-    return painted[: image.shape[0], : image.shape[1]]
+    return output[: image.shape[0], : image.shape[1]]
