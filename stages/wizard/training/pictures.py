@@ -58,8 +58,10 @@ def curves(losses: dict[str, list[dict]], steps: dict[str, dict]) -> bytes:
             points = [(row["step"], row[term]) for row in losses.get(name, []) if term in row]
             if points:
                 axis.plot(*zip(*points, strict=True), lw=1, label=term.replace("_", " "))
-                axis.legend(frameon=False)
         axis.set(title=name, xlabel="training step", ylabel="loss", yscale="log")
+        if axis.lines:
+            axis.set_ylim(top=axis.get_ylim()[1] * 4)  # room for the legend above the curves
+            axis.legend(frameon=False, loc="upper right")
     for axis, (column, label) in zip(
         halves[1].subplots(1, len(LABELS)), LABELS.items(), strict=True
     ):
