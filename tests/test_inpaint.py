@@ -165,7 +165,7 @@ def test_one_changed_mask_costs_one_filling(filled, tmp_path):
     assert speed(folder)["filled"] == 1
     before, after = digests(filled), digests(folder)
     changed = {Path(name).name for name in before if before[name] != after[name]}
-    assert changed == {"astronaut_mask001.png"}
+    assert changed == {"astronaut_mask001.png", "inpainted.jsonl"}  # which holds its digest
 
 
 def test_samples_and_raw_paintings_have_their_own_files(run):
