@@ -118,7 +118,7 @@ def in_bins(rows: list[dict], width: float) -> dict[str, list[dict]]:
 def table(quality: dict) -> str:
     """The main figures as a few lines of text: the results, what they are compared with."""
     beside = [method for method in BESIDE if method in quality]
-    lines = [f"{'':34}" + "".join(f"{head:>11}" for head in ("results", *beside))]
+    rows = [["", "results", *beside]]
     for name, how in METRICS.items():
         place, _, figure = name.partition("_")
         own = quality.get(place, {}).get(figure or "mean")
@@ -126,7 +126,9 @@ def table(quality: dict) -> str:
             continue
         values = [own, *(quality[method].get(name) for method in beside)]
         cells = ("" if value is None else f"{value:.{how.digits}f}" for value in values)
-        lines.append(f"{how.title:34}" + "".join(f"{cell:>11}" for cell in cells))
+        rows.append([how.title, *cells])
+    width = max(len(title) for title, *_ in rows)
+    lines = [f"{title:{width}}" + "".join(f"{one:>11}" for one in cells) for title, *cells in rows]
     distances = [name for name in ("fid", "fd") if name in quality.get("learned", {})]
     if distances:
         count, photographs = (quality["learned"][name] for name in ("count", "photographs"))
