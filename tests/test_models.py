@@ -106,6 +106,29 @@ def test_what_lies_under_the_hole_changes_no_result(name, prefill, portraits, ho
         assert np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("inputs", ["masked image", "plain"])
+@pytest.mark.parametrize("strength", [1.0, 0.9])
+def test_a_backend_knows_whether_what_stands_in_a_hole_reaches_its_results(
+    inputs, strength, portraits, holes, tmp_path
+):
+    model = FACE_TINY if inputs == "masked image" else save("stable-diffusion", tmp_path)
+    backend = face_tiny(model=str(model), strength=strength)
+    grown = [images.to_grid(hole, backend.grid) for hole in holes]
+    black, white = (
+        backend.fill(
+            [
+                np.where(h[..., None], np.uint8(fill), p)
+                for p, h in zip(portraits, grown, strict=True)
+            ],
+            grown,
+            SEEDS,
+            PROMPTS,
+        )
+        for fill in (0, 255)
+    )
+    assert backend.reads_holes == any(map(np.any, map(images.differ, black, white)))
+
+
 def test_scratches_filled_in_windows_are_those_of_the_whole_photograph():
     from skimage import data
 
@@ -221,6 +244,7 @@ class Crowded:
 
     stride = grid = 1
     side = None
+    reads_holes = False
     identity: dict = {}
     limit = 2
 

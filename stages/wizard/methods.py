@@ -17,8 +17,7 @@ CALL = {"num_inference_steps", "guidance_scale", "strength"}
 def start_workers(method: params.Method, runtime: params.Runtime) -> AbstractContextManager:
     """The method, ready to fill, on this machine or on a cluster."""
     if method.backend != "diffusers":
-        # It never reads its hole, so the quickest prefill serves; every core of here serves it.
-        make = partial(filling.load, method.backend, "mean", 1)
+        make = partial(filling.load, method.backend, method.prefill, 1)
         return start.workers("local", make, runtime.workers)
     make = partial(
         filling.load,

@@ -6,6 +6,8 @@ A backend is an object with
 - ``side``: photographs larger than this many pixels are filled in square windows, scaled to this
   side; None where any size will do
 - ``grid``: masks handed to it are unions of ``grid``×``grid`` cells
+- ``reads_holes``: False where nothing that stands in a hole can reach a result, so that it need
+  not be replaced with care
 - ``identity``: what determines its results besides the inputs, as a JSON value
 - ``fill(images, masks, seeds, prompts)``: equal-sized uint8 H×W×3 images whose holes are already
   replaced, bool H×W masks, one integer seed and one pair (prompt, negative prompt) each; returns

@@ -50,6 +50,7 @@ class Classical:
     """A backend around one of METHODS; it is deterministic and ignores seeds and prompts."""
 
     stride = grid = 1
+    reads_holes = False
     round_trip = None
 
     def __init__(self, name: str):

@@ -48,6 +48,12 @@ class Diffusion:
             self._vae, diffusers.AsymmetricAutoencoderKL
         )
         call = self._supported(call | {"strength": min(call["strength"], family.max_strength)})
+        # A network with an input for the masked image starts from noise alone at full strength.
+        self.reads_holes = not (
+            type(pipe) is diffusers.StableDiffusionInpaintPipeline
+            and pipe.unet.config.in_channels > pipe.vae.config.latent_channels
+            and call["strength"] == 1.0
+        )
         self._takes_negative = call.pop("negative_prompt", None) is not None
         del call["prompt"]  # each image comes with its own
         self._guided = call.get("guidance_scale", 0.0) > family.unguided

@@ -24,7 +24,7 @@ class Filler:
 
     ``prefill`` names the method of :mod:`wizard.models.classical` that replaces the hole first:
     a diffusion pipeline with ``strength`` below 1 starts from the image it is given and would
-    otherwise be handed the answer.
+    otherwise be handed the answer. Where the backend reads no holes, the quickest method serves.
 
     Every call to the backend holds exactly ``batch_size`` images, the last one repeated to fill
     up: an image's result then depends on the batch size but not on its neighbours, so that a
@@ -46,7 +46,7 @@ class Filler:
         self.backend = backend
         self._side, self._context = side or backend.side, context
         self.batch_size = batch_size
-        self._prefill = METHODS[prefill]
+        self._prefill = METHODS[prefill if backend.reads_holes else "mean"]
 
     def about(self) -> dict:
         """The backend's ``identity``, and whether it has a ``round_trip``."""
