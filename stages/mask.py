@@ -111,7 +111,8 @@ def draw(
 def preview(photographs: records.Rows, rows: records.Rows) -> None:
     """A sheet of the first holes over their photographs."""
     if not rows:
-        raise records.Unusable("no hole in any photograph, so there is nothing to inpaint")
+        lacking = "no hole in any photograph" if photographs else "fetch found no photograph"
+        raise records.Unusable(f"{lacking}, so there is nothing to inpaint")
     shown = rows[:PREVIEWED]
     wanted = {row["image"] for row in shown}
     file_of = {photo["id"]: photo["file"] for photo in photographs if photo["id"] in wanted}

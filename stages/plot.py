@@ -62,7 +62,8 @@ class Album:
         original = self._open(self.photograph(hole))
         if self.holes[hole]["status"] != records.OK:
             return {"original": [original]}
-        mask = images.load_mask(DATA / self.holes[hole]["file"], self._grown(hole))
+        grown = records.grown_by(self._of(hole))
+        mask = images.load_mask(DATA / self.holes[hole]["file"], grown)
         mask = pictures.reduced(mask, review.SIDE)
         views = {"original": [original], "masked": [pictures.masked(original, mask)]}
         for method in methods:
@@ -76,10 +77,6 @@ class Album:
                 for one in views[names.MODEL]
             ]
         return views
-
-    def _grown(self, hole: str) -> int:
-        """By how many pixels the hole was grown before it was filled."""
-        return max((row.get("grow", 0) for row in records.usable(self._of(hole))), default=0)
 
     def _open(self, row: dict | None) -> np.ndarray | None:
         if row is None or row["status"] != records.OK:

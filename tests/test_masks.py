@@ -481,6 +481,9 @@ def test_a_photograph_without_a_hole_passes_through_the_pipeline(tmp_path):
     assert run_stage(tmp_path, "fetch", **changed)[0] == 0
     code, told = run_stage(tmp_path, "mask", **changed)
     assert code == 1 and "no hole in any photograph" in told and "Traceback" not in told
+    (tmp_path / "data/images.jsonl").write_text("")
+    code, told = run_stage(tmp_path, "mask", **changed)
+    assert code == 1 and "fetch found no photograph" in told and "Traceback" not in told
 
 
 def test_photographs_of_any_size_are_masked_in_one_run(tmp_path):

@@ -309,6 +309,12 @@ def test_a_cell_that_is_no_number_is_named(tmp_path):
         scores.read(tmp_path / "scores.csv")
 
 
+def test_a_table_that_is_not_utf_8_is_named(tmp_path):
+    (tmp_path / "scores.csv").write_bytes("id,error\na,é\n".encode("latin-1"))
+    with pytest.raises(records.Unusable, match=r"scores.csv: not UTF-8; run evaluate again"):
+        scores.read(tmp_path / "scores.csv")
+
+
 @pytest.mark.parametrize("learned", LEARNED)
 def test_every_learned_metric_has_a_name_and_a_direction(learned):
     assert names.metric(f"learned_{learned}").direction in ("higher", "lower")

@@ -102,6 +102,11 @@ def usable(rows: Iterable[dict]) -> Rows:
     return Rows(row for row in rows if row["status"] == OK)
 
 
+def grown_by(rows: Iterable[dict]) -> int:
+    """By how many pixels a hole was grown before any method filled it, from its results' rows."""
+    return max((row.get("grow", 0) for row in rows if row["status"] == OK), default=0)
+
+
 def seed(base: int, stage: str, name: str) -> int:
     """A 63-bit seed that depends on these three alone, so that no item's draw moves another's."""
     digest = hashlib.sha256(json.dumps([base, stage, name]).encode()).digest()

@@ -15,11 +15,14 @@ def read(path: Path | str) -> list[dict]:
     """Rows of scores.csv: keys and status as text, ``mask`` and ``sample`` as int, every other
     column as float, None where the cell is empty.
 
-    Raises OSError when the file is missing and Unusable naming the line and column of a cell
-    that is not a number.
+    Raises OSError when the file is missing and Unusable when it is not UTF-8 or, naming line and
+    column, when a cell is not a number.
     """
-    with open(path, encoding="utf-8", newline="") as file:
-        return parse(file, str(path))
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return parse(file, str(path))
+    except UnicodeDecodeError:
+        raise Unusable(f"{path}: not UTF-8; run evaluate again") from None
 
 
 def parse(lines: Iterable[str], where: str) -> list[dict]:

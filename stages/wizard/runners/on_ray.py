@@ -223,7 +223,8 @@ class Host:
 
     def _told(self, error: Exception) -> bytes:
         """An error as a message of ``wizard.runners.plain``, which may be what is missing."""
-        kind, text = type(error).__name__, str(error)
+        kind = "OSError" if isinstance(error, OSError) else type(error).__name__
+        text = str(error)
         if kind not in ("BadSetting", "Unusable", "OSError"):
             text = "".join(traceback.format_exception(error))
         return json.dumps({"raised": kind, "text": text}).encode() + b"\n"
