@@ -19,8 +19,8 @@ the photograph outside its hole is a row without numbers and never part of a mea
 """
 
 import csv
-import io
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -63,8 +63,7 @@ class Hole:
 
     @property
     def grow(self) -> int:
-        """By how many pixels the hole was grown before any method filled it."""
-        return max((row.get("grow", 0) for row in self.results.values()), default=0)
+        return records.grown_by(self.results.values())
 
     def of(self, run: str) -> list[dict]:
         """The rows of one run, by sample."""
@@ -83,7 +82,7 @@ def main(params_path: Path) -> None:
     methods = methods_to_score(results, blind)
     work = partial(score_hole, methods=methods, ring_px=settings.ring_px, blind=blind)
     scored = local.run(work, plan(photographs, masks, results), runtime.workers)
-    rows = [row for rows in progress(scored, len(masks), "evaluate", "hole") for row in rows]
+    rows = [slim(row) for rows in progress(scored, len(masks), "evaluate", "hole") for row in rows]
     good = [row for row in rows if row["status"] == records.OK]
     failed = failures(rows)
 
@@ -169,6 +168,11 @@ def score_method(
         spread = {"hole_diversity": rounded(diversity(results, mask))}
         rows = [row | spread if row["status"] == records.OK else row for row in rows]
     return rows
+
+
+def slim(row: dict) -> dict:
+    """The row with one copy of each key for all rows; each came from its process with its own."""
+    return {sys.intern(key): value for key, value in row.items()}
 
 
 def open_hole(hole: Hole) -> tuple[np.ndarray, np.ndarray]:
@@ -308,16 +312,20 @@ def measure_learned(
     figures.update(learned.compare(settings.learned, results, setup, seed))
 
 
-def to_csv(rows: list[dict]) -> bytes:
-    """The rows as CSV, empty cells where there is no value; line ends are the same everywhere."""
+def to_csv(rows: list[dict]) -> Iterator[bytes]:
+    """The rows as lines of CSV, empty cells where there is no value; line ends are always \\n."""
     facts = [name for name in summary.FACTS if name != "error"]
-    buffer = io.StringIO()
-    table = csv.DictWriter(
-        buffer, [*facts, *summary.measured(rows)], extrasaction="ignore", lineterminator="\n"
-    )
-    table.writeheader()
-    table.writerows(rows)
-    return buffer.getvalue().encode()
+    columns = [*facts, *summary.measured(rows)]
+    table = csv.DictWriter(_Line(), columns, extrasaction="ignore", lineterminator="\n")
+    yield table.writeheader()
+    yield from map(table.writerow, rows)
+
+
+class _Line:
+    """What csv writes to; it hands back each line in place of keeping them all."""
+
+    def write(self, text: str) -> bytes:
+        return text.encode()
 
 
 def write_json(name: str, figures: dict) -> None:

@@ -7,6 +7,8 @@ editing"); here its excess is the measure. The formulas are this project's own.
 
 import numpy as np
 
+from wizard.metrics.pixel import around
+
 
 def score(
     original: np.ndarray, result: np.ndarray, mask: np.ndarray, ring_px: int
@@ -38,6 +40,8 @@ def _steps(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """|p − q| in every channel: of pairs across the edge, and of the known pairs that follow."""
     across: list[np.ndarray] = []
     outside: list[np.ndarray] = []
+    near = around(mask, 2)
+    image, mask = image[near], mask[near]
     for pixels, hole in ((image, mask), (image.swapaxes(0, 1), mask.T)):
         crosses = hole[:, :-1] != hole[:, 1:]
         follows = np.zeros_like(crosses)
