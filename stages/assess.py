@@ -1,14 +1,16 @@
 """Measure the embedded model, data/models/face-tiny. Not a stage of `dvc repro`.
 
-    python stages/assess.py validate --photos DIR [DIR ...]
+    python stages/assess.py validate --photos DIR [DIR ...] --before MODEL
     python stages/assess.py card
 
 `validate` takes the folders that the model was trained on and runs the stages, in .work/assess,
 over the people among them that training never saw; a run resumes where it stopped. The model and
 every classical method fill the same holes, rectangles over a quarter of the image and strokes over
-half and more; then the model fills a part of them in more steps and several times over. It writes
-train.json, curves.png and sheets of results into the model's folder and ends with `card`, which
-fills in the tables of the model card.
+half and more; then the model fills a part of them in more steps and several times over. `--before`
+names the folder of the model that `train.py finish` started from: it fills the same holes from the
+same seeds, and its parts take the place of the model's, to see what each is worth. `validate`
+writes train.json, curves.png and sheets of results into the model's folder and ends with `card`,
+which fills in the tables of the model card.
 """
 
 import argparse
@@ -17,6 +19,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +46,7 @@ SAMPLES = 4
 SHOWABLE = ("london", "canada")
 
 
-def validate(settings: dict, photos: list[Path]) -> None:
+def validate(settings: dict, photos: list[Path], before: Path) -> None:
     """Scores by kind of hole, by set and by size of hole; the curve of the sampler; the sheets."""
     from wizard.training import loop, people, pictures
 
@@ -51,32 +55,69 @@ def validate(settings: dict, photos: list[Path]) -> None:
     few = faces.every(len(faces) // CURVE_FACES or 1)
     faces = faces.every(len(faces) // FACES or 1)
     steps = {f"steps{count}": {"num_inference_steps": count} for count in STEPS[1:]}
+    earlier = {"before": {"model": str(before.resolve())}}
+    methods = {name: {"backend": name} for name in CLASSICAL} | earlier
     tables, curve = {}, {}
     for kind, mask in KINDS.items():
-        methods = {name: {"backend": name} for name in CLASSICAL}
-        folder = fill(kind, faces, settings, mask, {"contenders": methods})
-        tables[kind] = tabulate(folder)
-        sheet(fill(f"{kind}-shown", shown, settings, mask, {}), MODEL / f"{kind}.jpg")
+        tables[kind] = tabulate(fill(kind, faces, settings, mask, {"contenders": methods}))
+        folder = fill(f"{kind}-shown", shown, settings, mask, {"contenders": earlier})
+        sheet(folder, MODEL / f"{kind}.jpg", [*earlier, "model"])
         changes = {"contenders": steps, "samples_per_mask": SAMPLES, "num_inference_steps": 1}
         curve[kind] = tabulate(fill(f"{kind}-steps", few, settings, mask, changes))
     known = json.loads((MODEL / "train.json").read_text())
     logs = {name: loop.read_log(WORK / "train" / f"{name}.jsonl") for name in PHASES}
     losses = known["losses"] | {name: rows for name, rows in logs.items() if rows}
+    progress = loop.read_log(WORK / "train" / "finish-validation.jsonl")
     facts = known | {
         "settings": {name: settings[name] for name in ("train", *losses, "inpaint")},
         "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip(),
         "photographs": {"training": training.about(), "validation": faces.about()},
         "losses": losses,
+        "progress": progress or known.get("progress", []),
         "validation": tables,
+        "parts": parts_in_turn(faces, settings["train"]["side"], before),
         "steps": curve,
     }
     text = json.dumps(facts, indent=1) + "\n"
     records.write_atomic(MODEL / "train.json", text.encode())
-    records.write_atomic(MODEL / "curves.png", pictures.curves(facts["losses"], curve))
-    card(settings, photos)
+    records.write_atomic(
+        MODEL / "curves.png", pictures.curves(facts["losses"], facts["progress"], curve)
+    )
+    card()
 
 
-def card(settings: dict, photos: list[Path]) -> None:
+def parts_in_turn(faces, size: int, before: Path) -> dict[str, dict]:
+    """Means by kind of hole with the denoiser, the decoder, both or neither of the model before."""
+    from wizard import metrics
+    from wizard.training import networks, validation
+
+    old, new = networks.read(before), networks.read(MODEL)
+    blind = networks.read(MODEL)["vae"]
+    blind.decode = partial(without_condition, blind.decode)
+    arms = {
+        "before `finish`": old,
+        "+ decoder": old | {"vae": new["vae"]},
+        "+ denoiser": new | {"vae": old["vae"]},
+        "+ both, the decoder blind": new | {"vae": blind},
+        "+ both": new,
+    }
+    table: dict[str, dict] = {}
+    for name, parts in arms.items():
+        parts = parts | {"scheduler": networks.scheduler()}
+        for kind in validation.KINDS:
+            holes = validation.holes(kind, faces.names, size, 0)
+            results = validation.inpaint(parts, faces.images, holes, faces.names)
+            scores = validation.score_all(faces.images, results, holes, metrics.score)
+            table.setdefault(name, {})[kind] = validation.means(scores)
+    return table
+
+
+def without_condition(decode: Callable, latents, return_dict: bool = True, **_):
+    """An autoencoder's ``decode`` that does not see the pixels around the hole."""
+    return decode(latents, return_dict=return_dict)
+
+
+def card() -> None:
     """The tables of the model card, from what `validate` wrote."""
     from wizard.training import card as room
 
@@ -146,39 +187,41 @@ def intervals_of(rows: list[dict]) -> dict[str, list[float]]:
     return {name: [round(a, 4), round(b, 4)] for name, a, b in ends if np.isfinite([a, b]).all()}
 
 
-def sheet(folder: Path, path: Path) -> None:
-    """Originals, holes and results of the first 24 photographs."""
+def sheet(folder: Path, path: Path, runs: list[str]) -> None:
+    """Originals, holes and results of the first 24 photographs, twelve pictures in a row."""
     from wizard.report.pictures import masked
     from wizard.training import pictures
 
     data = folder / "data"
     sources = {row["id"]: row for row in records.read(data / "images.jsonl")}
-    triples = []
-    for row in records.read(data / "inpainted.jsonl"):
-        if row["run"] == "model":
-            original = images.load(data / sources[row["image"]]["file"])
-            hole = images.load_mask(data / "masks" / f"{row['id']}.png")
-            triples.append((original, masked(original, hole), images.load(data / row["file"])))
-    rows = [sum(triples[start : start + 4], ()) for start in range(0, len(triples[:24]), 4)]
+    shown: list = []
+    for row in records.read(data / "masks.jsonl")[:24]:
+        original = images.load(data / sources[row["image"]]["file"])
+        shown += [original, masked(original, images.load_mask(data / row["file"]))]
+        shown += [images.load(data / "inpainted" / run / f"{row['id']}.png") for run in runs]
+    rows = [shown[start : start + 12] for start in range(0, len(shown), 12)]
     records.write_atomic(path, pictures.jpeg(pictures.grid(rows)))
-
-
-COMMANDS = {command.__name__: command for command in (validate, card)}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("command", choices=("validate", "card"))
     parser.add_argument("--photos", type=Path, nargs="+", default=[], help="folders of faces")
+    parser.add_argument("--before", type=Path, help="folder of the model that was finished")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file")
     arguments = parser.parse_args()
-    if arguments.command == "validate" and not arguments.photos:
-        parser.error("--photos: give the folders of face photographs")
+    if arguments.command == "validate" and not (arguments.photos and arguments.before):
+        parser.error(
+            "validate needs --photos, the folders of faces, and --before, a model's folder"
+        )
     try:
-        settings = params.load(arguments.params).model_dump()
-        COMMANDS[arguments.command](settings, arguments.photos)
+        if arguments.command == "card":
+            card()
+        else:
+            settings = params.load(arguments.params).model_dump()
+            validate(settings, arguments.photos, arguments.before)
     except (BadSetting, records.Unusable, OSError) as error:
         say(f"assess.py: {' '.join(str(error).split())}")
         return 2 if isinstance(error, BadSetting) else 1

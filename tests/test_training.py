@@ -477,3 +477,18 @@ def test_the_model_is_assessed_by_the_stages_of_the_pipeline(tmp_path, monkeypat
     low, high = whole["intervals"]["hole_psnr"]
     assert low < whole["hole_psnr"] < high
     assert table["model"]["all"]["hole_psnr"] == table["baseline"]["all"]["hole_psnr"]
+
+
+def test_the_parts_of_two_models_take_each_others_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    before = networks.read(assess.MODEL)
+    with torch.no_grad():
+        before["unet"].conv_out.weight.mul_(0.5)
+    networks.write(tmp_path, before | {"scheduler": networks.scheduler()})
+    rng = np.random.default_rng(0)
+    faces = people.Faces(["hill/0.png"], rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8))
+    table = assess.parts_in_turn(faces, 64, tmp_path)
+    psnr = {arm: means["rectangles"]["hole_psnr"] for arm, means in table.items()}
+    # The decoder is the same in both and the denoiser is not; blind, it draws otherwise.
+    assert psnr["before `finish`"] == psnr["+ decoder"] != psnr["+ denoiser"] == psnr["+ both"]
+    assert psnr["+ both, the decoder blind"] != psnr["+ both"]

@@ -255,7 +255,6 @@ class Refine(Block):
     perceptual: Weight
     adversarial: Weight
     adversarial_start: Annotated[int, Field(ge=0)]
-    ablation_steps: Steps
     discriminator_channels: Annotated[int, Field(ge=8, multiple_of=8)]
 
 

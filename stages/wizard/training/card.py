@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Callable
+from itertools import chain
 from typing import cast
 
 from wizard.records import Unusable
+from wizard.training.validation import KINDS
 
 MEASURES = ("hole_psnr", "hole_ssim", "hole_sharpness")
 NAMES = {
     "model": "**this model**",
+    "before": "the model before `finish`",
     "mean": "mean colour",
     "baseline": "Telea",
     "navier-stokes": "Navier–Stokes",
@@ -22,10 +25,11 @@ def fill_in(card: str, facts: dict) -> str:
     """The card with its tables written anew between `<!-- table: <name> -->` and `<!-- end -->`.
 
     ``facts`` is the content of train.json. The tables are its kinds of holes, each with `sets` and
-    `steps` added to the name for those by set of photographs and by steps, and `ablation`. Raises
-    Unusable when the card has no place for one of them.
+    `steps` added to the name for those by set of photographs and by steps, `progress`, `parts` and
+    `ablation`. Raises Unusable when the card has no place for one of them.
     """
-    tables = {"ablation": _ablation(facts["ablation"])}
+    tables = {"ablation": _ablation(facts["ablation"]), "progress": _progress(facts["progress"])}
+    tables["parts"] = _both_kinds("", facts["parts"])
     for kind, methods in facts["validation"].items():
         tables |= {kind: _by_hole(methods), f"{kind} sets": _by_set(methods)}
         tables[f"{kind} steps"] = _steps(facts["steps"][kind])
@@ -48,6 +52,8 @@ def _by_hole(methods: dict[str, dict]) -> list[list[str]]:
     heads += [f"{name} ({numbers['count']})" for name, numbers in bins.items()]
     table = [["", *heads], ["---"] * (1 + len(heads))]
     for name, label in NAMES.items():
+        if name not in methods:
+            continue
         parts = [methods[name]["by_hole"][part] for part in bins]
         table.append([label, _with_interval(methods[name]["all"]), *map(_cell, parts)])
     return table
@@ -68,6 +74,30 @@ def _steps(methods: dict[str, dict]) -> list[list[str]]:
             means = parts["all"]
             steps = name.removeprefix("steps") if name != "model" else "1"
             table.append([steps, _cell(means), f"{means['hole_diversity']:.1f}"])
+    return table
+
+
+def _progress(rows: list[dict]) -> list[list[str]]:
+    """The first measurement of `finish` in each thousand steps, and the last."""
+    first_of = {row["step"] // 1000: row for row in reversed(rows)}
+    chosen = [*reversed(first_of.values()), rows[-1]]
+    measured = (*MEASURES, "edge_seam")
+    means = {
+        f"{row['step']:,}": {
+            kind: {name: row[f"{kind}_{name}"] for name in measured} for kind in KINDS
+        }
+        for row in chosen
+    }
+    return _both_kinds("step", means)
+
+
+def _both_kinds(title: str, rows: dict[str, dict[str, dict]]) -> list[list[str]]:
+    """Means by kind of hole, with the seam, which is no measure of the other tables."""
+    heads = (f"{kind}{what}" for kind in KINDS for what in ("", ": seam"))
+    table = [[title, *heads], ["---"] * (1 + 2 * len(KINDS))]
+    for name, means in rows.items():
+        cells = ((_cell(means[kind]), f"{means[kind]['edge_seam']:.1f}") for kind in KINDS)
+        table.append([name, *chain(*cells)])
     return table
 
 

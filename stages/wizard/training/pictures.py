@@ -1,7 +1,7 @@
 """What a person looks at while and after training: contact sheets and curves."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -13,12 +13,13 @@ TERMS = {
     "denoiser": ("loss",),
     "finish": ("l1", "perceptual", "adversarial", "discriminator"),
 }
-LABELS = {
+QUALITY = {
     "hole_psnr": "hole PSNR (dB)",
     "hole_ssim": "hole SSIM",
     "hole_sharpness": "hole sharpness (1 = original)",
-    "hole_diversity": "diversity (levels)",
 }
+PROGRESS = QUALITY | {"edge_seam": "seam (levels)"}
+LABELS = QUALITY | {"hole_diversity": "diversity (levels)"}
 
 
 def grid(rows: Sequence[Sequence[np.ndarray] | np.ndarray], zoom: int = 1) -> np.ndarray:
@@ -43,17 +44,27 @@ def jpeg(picture: np.ndarray, quality: int = 88) -> bytes:
     return buffer.getvalue()
 
 
-def curves(losses: dict[str, list[dict]], steps: dict[str, dict]) -> bytes:
-    """PNG of the training losses and of quality against sampling steps.
+def curves(losses: dict[str, list[dict]], progress: list[dict], steps: dict[str, dict]) -> bytes:
+    """PNG of training losses, of quality while `finish` trains, and against sampling steps.
 
-    losses: per command its rows with `step` and terms. steps: per kind of hole, per method (`model`
-    for one step, `steps<n>`), the means of all its results.
+    losses: per command its rows with `step` and terms. progress: rows with `step` and the means of
+    validation faces as `<kind of hole>_<metric>`. steps: per kind of hole, per method (`model` for
+    one step, `steps<n>`), the means of all its results.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 6.4), layout="constrained")
-    halves = figure.subfigures(2, 1, squeeze=False)[:, 0]
-    for axis, (name, terms) in zip(halves[0].subplots(1, len(TERMS)), TERMS.items(), strict=True):
+    figure = Figure(figsize=(13, 9.6), layout="constrained")
+    thirds = figure.subfigures(3, 1, squeeze=False)[:, 0]
+    _draw_losses(thirds[0].subplots(1, len(TERMS)), losses)
+    _draw_progress(thirds[1].subplots(1, len(PROGRESS)), progress, kinds=steps)
+    _draw_steps(thirds[2].subplots(1, len(LABELS)), steps)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _draw_losses(axes, losses: dict[str, list[dict]]) -> None:
+    for axis, (name, terms) in zip(axes, TERMS.items(), strict=True):
         for term in terms:
             points = [(row["step"], row[term]) for row in losses.get(name, []) if term in row]
             if points:
@@ -62,9 +73,19 @@ def curves(losses: dict[str, list[dict]], steps: dict[str, dict]) -> bytes:
         if axis.lines:
             axis.set_ylim(top=axis.get_ylim()[1] * 4)  # room for the legend above the curves
             axis.legend(frameon=False, loc="upper right")
-    for axis, (column, label) in zip(
-        halves[1].subplots(1, len(LABELS)), LABELS.items(), strict=True
-    ):
+
+
+def _draw_progress(axes, progress: list[dict], kinds: Iterable[str]) -> None:
+    for axis, (column, label) in zip(axes, PROGRESS.items(), strict=True):
+        for kind in kinds:
+            points = [(row["step"], row[f"{kind}_{column}"]) for row in progress]
+            axis.plot(*zip(*points, strict=True), lw=1, label=kind)
+        axis.set(xlabel="training step of finish", ylabel=label)
+        axis.legend(frameon=False)
+
+
+def _draw_steps(axes, steps: dict[str, dict]) -> None:
+    for axis, (column, label) in zip(axes, LABELS.items(), strict=True):
         for kind, methods in steps.items():
             points = sorted(
                 (int(name.removeprefix("steps")) if name != "model" else 1, parts["all"][column])
@@ -76,6 +97,3 @@ def curves(losses: dict[str, list[dict]], steps: dict[str, dict]) -> bytes:
             axis.set_xticks(*zip(*((n, str(n)) for n, _ in points), strict=True))
         axis.set(xlabel="num_inference_steps", ylabel=label)
         axis.legend(frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
