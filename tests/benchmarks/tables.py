@@ -48,10 +48,10 @@ def speed() -> Rows:
     )
     took = evaluate["whole"]["seconds"]
     yield (
-        f"SSIM and PSNR of {evaluate['pairs']:,} results at 256×256",
+        f"SSIM and PSNR of {evaluate['pairs']:,} results at 256×256, of hole and ring too",
         _seconds(took["SSIM and PSNR, a process a core"]),
         f"{_seconds(took['scikit-image loop'])} with scikit-image in a loop, "
-        f"{_seconds(took['torchmetrics loop'])} with torchmetrics",
+        f"{_seconds(took['torchmetrics loop'])} with torchmetrics, of the image alone",
     )
     yield "all metrics of them", _seconds(took["every metric, a process a core"]), ""
     whole, more = (fetch[name]["seconds"] for name in ("whole process", "one item more"))
@@ -80,6 +80,20 @@ def growth() -> Rows:
     for step in measured["100"]:
         costs = [measured[count][step] for count in measured]
         yield (step, *(f"{_seconds(c['seconds'])}, {c['peak_mb']:.0f} MiB" for c in costs))
+
+
+def photographs() -> Rows:
+    measured = _measured("photographs")["photographs"]
+    yield ("", *(f"{n} photograph{'s' * (n != '1')}" for n in measured))
+    for stage in next(iter(measured.values())):
+        costs = [measured[count][stage] for count in measured]
+        yield (
+            stage,
+            *(
+                f"{_seconds(c['seconds_per_photograph'])} each, {c['peak_memory_mib']:.0f} MiB"
+                for c in costs
+            ),
+        )
 
 
 def full_size() -> Rows:
@@ -135,6 +149,7 @@ def windows() -> Rows:
 TABLES: dict[str, Callable[[], Rows]] = {
     "speed": speed,
     "growth": growth,
+    "photographs": photographs,
     "full_size": full_size,
     "hours": hours,
     "windows": windows,
