@@ -93,7 +93,7 @@ def against_iopaint(pictures: int, rounds: int, peers: Path) -> dict:
 def prepare_telea(project: Path, count: int) -> None:
     """Photographs with a hole each, and the same files in the way that IOPaint takes them."""
     project.mkdir()
-    telea = {"backend": "telea", "baseline": "mean"}
+    telea = {"backend": "telea", "baseline": "mean", "contenders": {}}
     photographs = project / "photographs"
     measure.save_photographs(photographs, count, SIDE, SIDE, "png")
     measure.start_project(project, fetch={"source": str(photographs), "side": SIDE}, inpaint=telea)
