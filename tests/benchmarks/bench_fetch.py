@@ -5,8 +5,9 @@
 A server on this machine has JPEGs of 640×480; they are to become square PNGs of 256. The fetch
 stage reads the server's listing of the folder, img2dataset a list of the same URLs. Both use a
 worker for each core (img2dataset with its default of 256 download threads in each) and the same
-PNG compression. Each is timed as a process from start to end, in turn; the time of one photograph
-is taken off to tell the rate of a long run. Prints a table and writes results/fetch.json.
+PNG compression. The server needs some of the same cores, so the stage reads the folder itself too.
+Each is timed as a process from start to end, in turn; the time of one photograph is taken off to
+tell the rate of a long run. Prints a table and writes results/fetch.json.
 """
 
 import contextlib
@@ -33,10 +34,16 @@ def main() -> None:
         for count in (1, options.photographs):
             place = Path(folder, str(count))
             place.mkdir()
-            measure.save_photographs(place / "photographs", count, HEIGHT, WIDTH, "jpg")
-            source = {"source": f"{address}/{count}/photographs/", "side": SIDE}
-            measure.start_project(place, fetch=source)
-        ways = {"fetch": partial(fetch, Path(folder))}
+            photographs = place / "photographs"
+            measure.save_photographs(photographs, count, HEIGHT, WIDTH, "jpg")
+            sources = {"web": f"{address}/{count}/photographs/", "disk": str(photographs)}
+            for name, source in sources.items():
+                (place / name).mkdir()
+                measure.start_project(place / name, fetch={"source": source, "side": SIDE})
+        ways = {
+            "fetch": partial(fetch, Path(folder), "web"),
+            "fetch from disk": partial(fetch, Path(folder), "disk"),
+        }
         if options.peers:
             ways["img2dataset"] = partial(img2dataset, Path(folder), address, options.peers)
             machine["peer"] = measure.peer_versions(options.peers, "img2dataset")
@@ -76,9 +83,9 @@ def serving(folder: Path) -> Iterator[str]:
         server.wait()
 
 
-def fetch(folder: Path, count: int) -> float:
+def fetch(folder: Path, source: str, count: int) -> float:
     """A run of the stage that finds nothing done."""
-    project = folder / str(count)
+    project = folder / str(count) / source
     for made in ("data/images", ".work"):
         shutil.rmtree(project / made, ignore_errors=True)
     seconds = measure.wall(measure.stage("fetch"), project)

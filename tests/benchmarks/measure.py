@@ -4,6 +4,7 @@ Importing this file puts ``stages/`` on the path, as running a stage does.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -26,7 +27,7 @@ from skimage.data import astronaut
 ROOT = Path(__file__).parents[2]
 STAGES = ROOT / "stages"
 RESULTS = Path(__file__).parent / "results"
-MEMORY_EVERY_S = 0.2
+MEMORY_EVERY_S = 0.05
 
 sys.path.insert(0, str(STAGES))
 
@@ -104,7 +105,8 @@ def cost(command: list[str], folder: Path, memory: bool = True) -> tuple[float, 
         process = subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT)
         while memory and process.poll() is None:
             peak = max(peak, _resident(process.pid))
-            time.sleep(MEMORY_EVERY_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(MEMORY_EVERY_S)
         code = process.wait()
     seconds = time.perf_counter() - start
     if code:
