@@ -73,7 +73,7 @@ def validate(settings: dict, photos: list[Path], before: Path) -> None:
         "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip(),
         "photographs": {"training": training.about(), "validation": faces.about()},
         "losses": losses,
-        "progress": progress or known.get("progress", []),
+        "progress": progress or known["progress"],
         "validation": tables,
         "parts": parts_in_turn(faces, settings["train"]["side"], before),
         "steps": curve,

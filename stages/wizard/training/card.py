@@ -52,8 +52,6 @@ def _by_hole(methods: dict[str, dict]) -> list[list[str]]:
     heads += [f"{name} ({numbers['count']})" for name, numbers in bins.items()]
     table = [["", *heads], ["---"] * (1 + len(heads))]
     for name, label in NAMES.items():
-        if name not in methods:
-            continue
         parts = [methods[name]["by_hole"][part] for part in bins]
         table.append([label, _with_interval(methods[name]["all"]), *map(_cell, parts)])
     return table
