@@ -75,7 +75,7 @@ def validate(settings: dict, photos: list[Path], before: Path) -> None:
         "losses": losses,
         "progress": progress or known["progress"],
         "validation": tables,
-        "parts": parts_in_turn(faces, settings["train"]["side"], before),
+        "parts": parts_in_turn(faces, before),
         "steps": curve,
     }
     text = json.dumps(facts, indent=1) + "\n"
@@ -86,13 +86,13 @@ def validate(settings: dict, photos: list[Path], before: Path) -> None:
     card()
 
 
-def parts_in_turn(faces, size: int, before: Path) -> dict[str, dict]:
+def parts_in_turn(faces, before: Path) -> dict[str, dict]:
     """Means by kind of hole with the denoiser, the decoder, both or neither of the model before."""
     from wizard import metrics
     from wizard.training import networks, validation
 
     old, new = networks.read(before), networks.read(MODEL)
-    blind = networks.read(MODEL)["vae"]
+    blind = copy.copy(new["vae"])
     blind.decode = partial(without_condition, blind.decode)
     arms = {
         "before `finish`": old,
@@ -105,10 +105,8 @@ def parts_in_turn(faces, size: int, before: Path) -> dict[str, dict]:
     for name, parts in arms.items():
         parts = parts | {"scheduler": networks.scheduler()}
         for kind in validation.KINDS:
-            holes = validation.holes(kind, faces.names, size, 0)
-            results = validation.inpaint(parts, faces.images, holes, faces.names)
-            scores = validation.score_all(faces.images, results, holes, metrics.score)
-            table.setdefault(name, {})[kind] = validation.means(scores)
+            *_, scores = validation.trial(parts, kind, faces.images, faces.names, 0, metrics.score)
+            table.setdefault(name, {})[kind] = scores
     return table
 
 

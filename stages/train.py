@@ -151,10 +151,10 @@ def preview(settings: params.Params, phase: str, faces) -> None:
     few = faces.every(len(faces) // PREVIEW_FACES or 1)
     row, sheet = {"step": step}, []
     for kind in validation.KINDS:
-        holes = validation.holes(kind, few.names, settings.train.side, settings.train.seed)
-        results = validation.inpaint(parts, few.images, holes, few.names)
-        scores = validation.score_all(few.images, results, holes, metrics.score)
-        row |= {f"{kind}_{name}": value for name, value in validation.means(scores).items()}
+        holes, results, scores = validation.trial(
+            parts, kind, few.images, few.names, settings.train.seed, metrics.score
+        )
+        row |= {f"{kind}_{name}": value for name, value in scores.items()}
         sheet += [few.images[::4], validation.hidden(few.images, holes)[::4], results[::4]]
     with open(WORK / f"{phase}-validation.jsonl", "a", encoding="utf-8") as log:
         log.write(json.dumps(row) + "\n")

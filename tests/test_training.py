@@ -388,6 +388,20 @@ def finishing(images, path, steps, **changes):
     return parts, list(rows)
 
 
+def test_finishing_knows_the_latents_of_what_it_shows_mirrored_or_not(images):
+    _, vae = conditioned()
+    clean = finish.both_ways(vae, images, "cpu")
+    settings = SimpleNamespace(**vars(FINISH) | {"batch_size": 8})
+    batch = finish.draw(
+        np.random.default_rng(0), torch.Generator(), images, clean, np.zeros(len(images)),
+        torch.ones(1, 1, SIZE // 4, SIZE // 4), settings, 1000, "cpu",
+    )  # fmt: skip
+    with torch.no_grad():
+        expected = vae.encode(batch.pixels).latent_dist.mode() * vae.config.scaling_factor
+    right, mirrored = ((batch.clean - other).abs().max() for other in (expected, expected.flip(-1)))
+    assert right < mirrored / 10  # not zero: where bfloat16 is quicker, they are as coarse as that
+
+
 def test_finishing_resumes_from_its_checkpoint_and_keeps_the_encoder(images, tmp_path):
     before = {name: value.clone() for name, value in conditioned()[1].state_dict().items()}
     _, rows = finishing(images, tmp_path / "f.pt", 2)
@@ -487,7 +501,7 @@ def test_the_parts_of_two_models_take_each_others_place(tmp_path, monkeypatch):
     networks.write(tmp_path, before | {"scheduler": networks.scheduler()})
     rng = np.random.default_rng(0)
     faces = people.Faces(["hill/0.png"], rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8))
-    table = assess.parts_in_turn(faces, 64, tmp_path)
+    table = assess.parts_in_turn(faces, tmp_path)
     psnr = {arm: means["rectangles"]["hole_psnr"] for arm, means in table.items()}
     # The decoder is the same in both and the denoiser is not; blind, it draws otherwise.
     assert psnr["before `finish`"] == psnr["+ decoder"] != psnr["+ denoiser"] == psnr["+ both"]

@@ -32,6 +32,16 @@ def to_tensor(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images.copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def encode(vae: AutoencoderKL, images: np.ndarray, device: str, batch: int = 8) -> Tensor:
+    """Posterior modes of images (uint8 N×S×S×3), not scaled: float N×4×s×s on the CPU."""
+    with torch.inference_mode(), loop.autocast(device):
+        parts = [
+            vae.encode(to_tensor(images[start : start + batch]).to(device)).latent_dist.mode()
+            for start in range(0, len(images), batch)
+        ]
+    return torch.cat(parts).float().cpu()
+
+
 def round_trip(vae: AutoencoderKL, images: np.ndarray, batch: int = 16) -> np.ndarray:
     """Images (uint8 N×H×W×3) after encoding, taking the posterior mode, and decoding."""
     parts = []

@@ -17,7 +17,7 @@ from wizard import masks
 from wizard.images import cells
 from wizard.records import seed
 from wizard.training import loop, losses
-from wizard.training.autoencoder import to_tensor
+from wizard.training.autoencoder import encode, to_tensor
 
 BRUSHES = ("thin", "medium", "thick")
 # Holes to train on, in turn; those that most pictures are measured with come more often.
@@ -31,18 +31,10 @@ class Latents:
     also becomes the autoencoder's `scaling_factor`.
     """
 
-    def __init__(self, vae: AutoencoderKL, images: np.ndarray, device: str, batch: int = 8):
+    def __init__(self, vae: AutoencoderKL, images: np.ndarray, device: str):
         self.images = np.concatenate([images, images[:, :, ::-1]])
         self._vae, self._device = vae, device
-        with torch.inference_mode(), loop.autocast(device):
-            parts = [
-                vae.encode(to_tensor(self.images[start : start + batch]).to(device))
-                .latent_dist.mode()
-                .float()
-                .cpu()
-                for start in range(0, len(self.images), batch)
-            ]
-        clean = torch.cat(parts)
+        clean = encode(vae, self.images, device)
         self.scale = 1 / clean.std().item()
         self.clean = clean * self.scale
         vae.register_to_config(scaling_factor=self.scale)

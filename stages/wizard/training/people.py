@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from wizard.images import fit, load
 from wizard.records import Unusable
@@ -66,7 +67,7 @@ def read(folders: Sequence[Path], size: int) -> tuple[Faces, ...]:
         known = _listed_people(folder.with_suffix(".csv"))
         for path in paths:
             person = known.get(path.name) or _subject(path)
-            row = (f"{folder.name}/{path.name}", fit(load(path), size))
+            row = (f"{folder.name}/{path.name}", fit(Image.fromarray(load(path)), size))
             sides[held_out(person)].append(row)
     for side, rows in sides.items():
         if not rows:

@@ -74,6 +74,18 @@ def inpaint(
     return results
 
 
+def trial(
+    parts: dict, kind: str, images: Pictures, names: Sequence[str], base_seed: int, score: Callable
+) -> tuple[list[np.ndarray], list[np.ndarray], dict]:
+    """One hole of this kind for each image, what the networks make of it, and the mean scores.
+
+    See :func:`holes`, :func:`inpaint`, :func:`score_all` and :func:`means`.
+    """
+    drawn = holes(kind, names, images[0].shape[0], base_seed)
+    results = inpaint(parts, images, drawn, names)
+    return drawn, results, means(score_all(images, results, drawn, score))
+
+
 def score_all(
     originals: Pictures,
     results: Sequence[np.ndarray],
