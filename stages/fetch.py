@@ -24,8 +24,8 @@ DOWNLOADS = 8  # at once, ahead of the decoding: a network answers late, not slo
 
 # A change of how pixels are made must not find the pixels that older code or libraries made.
 CODE = {
-    "files": [records.file_sha256(module.__file__) for module in (images, align)],
-    "libraries": records.versions("numpy", "pillow", "pi-heif"),
+    "files": [records.file_sha256(str(module.__file__)) for module in (images, align)],
+    "libraries": records.versions("numpy", "opencv-python-headless", "pillow", "pi-heif"),
 }
 
 
@@ -126,26 +126,24 @@ def develop(
     # Eyes are places in the photograph at its own size, and the MD5 is of all its pixels.
     may_reduce = side if not eyes and not pixel_md5 else None
     photo = images.read(data, max_pixels, may_reduce, to_srgb=side is None)
-    pixels, shortest = photo.pixels, min(photo.size)
+    shortest = min(photo.size)
     if shortest < MIN_SIDE:
         width, height = photo.size
         raise records.Unusable(f"{width}×{height} pixels: smaller than {MIN_SIDE}×{MIN_SIDE}")
-    if pixel_md5 and pixel_md5 != hashlib.md5(pixels.tobytes()).hexdigest():
+    if pixel_md5 and pixel_md5 != hashlib.md5(photo.rgb.tobytes()).hexdigest():
         raise records.Unusable(
             f"decoded pixels differ from the official metadata (MD5 {pixel_md5} expected)"
         )
-    note = photo.note
-    if side is not None:
-        pixels = align.frame(pixels, eyes, side) if eyes else images.fit(pixels, side)
+    note, facts = photo.note, {"original_size": list(photo.size), "original_format": photo.format}
+    if side is None:
+        pixels = photo.pixels
+    else:
+        pixels = align.frame(photo.rgb, eyes, side) if eyes else images.fit(photo.rgb, side)
         if shortest < side:
             note = f"enlarged {side / shortest:.1f} times to fetch.side"
+    del photo  # or a whole photograph would be held twice while it is encoded
     height, width = pixels.shape[:2]
-    facts = {
-        "width": width,
-        "height": height,
-        "original_size": list(photo.size),
-        "original_format": photo.format,
-    }
+    facts = {"width": width, "height": height} | facts
     return images.encode(pixels), facts | ({"note": note} if note else {})
 
 

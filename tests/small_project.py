@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from skimage import data
 from skimage.filters import gaussian
 
@@ -28,7 +29,7 @@ def build(folder: Path, per_photo: int = 3, samples: int = 1) -> Path:
     photographs, holes, fills, table = [], [], [], []
     for name, corner in (("astronaut", (0, 150)), ("helmet", (256, 256))):
         crop = data.astronaut()[corner[0] : corner[0] + 256, corner[1] : corner[1] + 256]
-        original = images.fit(crop, SIZE)
+        original = images.fit(Image.fromarray(crop), SIZE)
         photographs.append(save(folder, f"images/{name}.png", original, id=name))
         photographs[-1] |= {"source_name": HOSTILE, "title": TITLE}
         for k in range(per_photo):

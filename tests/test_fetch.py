@@ -122,7 +122,7 @@ def test_frame_puts_the_eyes_where_ffhq_has_them():
     eyes = ((150, 170), (214, 186))
     for x, y in eyes:
         picture[y - 3 : y + 3, x - 3 : x + 3] = 255
-    framed = align.frame(picture, eyes, 128)[..., 0].astype(float)
+    framed = align.frame(Image.fromarray(picture), eyes, 128)[..., 0].astype(float)
     for u, half in ((0.3725, framed[:, :64]), (0.6255, framed[:, 64:])):
         y, x = np.mgrid[: half.shape[0], : half.shape[1]] + 0.5
         x += 64 * (u > 0.5)
@@ -132,7 +132,7 @@ def test_frame_puts_the_eyes_where_ffhq_has_them():
 
 def test_frame_beyond_the_photograph_is_refused():
     with pytest.raises(ValueError, match="extends beyond the 60×60 photograph"):
-        align.frame(np.zeros((60, 60, 3), np.uint8), ((10, 10), (50, 10)), 32)
+        align.frame(Image.new("RGB", (60, 60)), ((10, 10), (50, 10)), 32)
 
 
 # --- files

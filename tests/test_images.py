@@ -91,7 +91,7 @@ def test_fit_crops_the_centre_and_antialiases():
     stripes = np.zeros((64, 128, 3), np.uint8)
     stripes[:, ::2] = 255
     stripes[:, :32] = (255, 0, 0)  # outside the centre square
-    fitted = images.fit(stripes, 16)
+    fitted = images.fit(Image.fromarray(stripes), 16)
     assert fitted.shape == (16, 16, 3)
     assert np.all(np.abs(fitted.astype(int) - 127.5) < 20)
 
@@ -190,8 +190,8 @@ def test_a_jpeg_decoded_at_reduced_scale_is_as_good_as_the_whole():
     full, reduced = images.read(encoded, 10**8), images.read(encoded, 10**8, side=128)
     assert reduced.size == full.size == (2048, 2048)
     assert reduced.pixels.shape == (256, 256, 3)
-    truth = images.fit(np.asarray(astronaut), 128)
-    one, other = (images.fit(photo.pixels, 128) for photo in (full, reduced))
+    truth = images.fit(astronaut, 128)
+    one, other = (images.fit(photo.rgb, 128) for photo in (full, reduced))
     assert peak_signal_noise_ratio(one, other) > 48
     assert peak_signal_noise_ratio(truth, other) > 48
 

@@ -32,7 +32,6 @@ HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 REDUCING_GAP = 2
 STRIP = 256  # rows of a 16-bit picture that are scaled at once
 
-RUN_LENGTHS = 3  # zlib's Z_RLE
 HEADER_BYTES = 8 + 25  # a PNG's signature and IHDR chunk
 
 
@@ -40,15 +39,20 @@ HEADER_BYTES = 8 + 25  # a PNG's signature and IHDR chunk
 class Photograph:
     """A decoded photograph and what its file tells of it.
 
-    ``pixels`` is uint8 H×W×3, upright; ``size`` the upright (width, height) in the file, which
-    is larger where pixels were decoded at reduced scale; ``format`` Pillow's name of the file
+    ``rgb`` is the picture, upright; ``size`` the upright (width, height) in the file, which is
+    larger where pixels were decoded at reduced scale; ``format`` Pillow's name of the file
     format; ``note`` a line that the user should read, or empty.
     """
 
-    pixels: np.ndarray
+    rgb: Image.Image
     size: tuple[int, int]
     format: str
     note: str = ""
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The picture as uint8 H×W×3."""
+        return np.asarray(self.rgb)
 
 
 def read(
@@ -65,7 +69,7 @@ def read(
     ``max_pixels`` pixels.
     """
     with _opened(data, max_pixels, f"fetch.max_pixels {max_pixels}") as photo:
-        form, size = photo.format, photo.size
+        form, size = photo.format or "", photo.size
         if side is not None:
             _draft(photo, REDUCING_GAP * side)
         drafted = photo.size
@@ -73,7 +77,7 @@ def read(
         if photo.size != drafted:
             size = size[::-1]
         rgb, note = _by_profile(photo) if to_srgb else (_to_rgb(photo), "")
-        return Photograph(np.asarray(rgb), size, form, note)
+        return Photograph(rgb, size, form, note)
 
 
 def _draft(photo: Image.Image, least: int) -> None:
@@ -150,7 +154,9 @@ def _by_profile(photo: Image.Image) -> tuple[Image.Image, str]:
         if is_grey and profile.profile.xcolor_space.strip() == "GRAY":
             flat = flat.convert("L")
         srgb = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(flat, profile, srgb, outputMode="RGB"), ""
+        converted = ImageCms.profileToProfile(flat, profile, srgb, outputMode="RGB")
+        assert converted is not None  # it is None only for a conversion in place
+        return converted, ""
     except (ImageCms.PyCMSError, OSError):
         return _to_rgb(photo), "its ICC profile cannot be used: colours are taken for sRGB"
 
@@ -179,20 +185,17 @@ def _to_8_bit(photo: Image.Image) -> Image.Image:
     return photo
 
 
-def fit(image: np.ndarray, size: int) -> np.ndarray:
-    """Centre-crop to a square and resize to ``size``×``size`` (Lanczos, antialiased).
+def fit(image: Image.Image, size: int) -> np.ndarray:
+    """Centre-crop RGB to a square and resize it (Lanczos, antialiased): uint8 size×size×3.
 
-    ``image`` is uint8 H×W×3; so is the result. What is more than six times too large is first
-    averaged over whole pixels, to no less than three times the size.
+    What is more than six times too large is first averaged over whole pixels, to no less than
+    three times the size.
     """
-    height, width = image.shape[:2]
+    width, height = image.size
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
     box = (left, top, left + side, top + side)
-    resized = Image.fromarray(image).resize(
-        (size, size), Image.Resampling.LANCZOS, box=box, reducing_gap=3
-    )
-    return np.asarray(resized)
+    return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box, reducing_gap=3))
 
 
 def encode(array: np.ndarray) -> bytes:
@@ -200,12 +203,17 @@ def encode(array: np.ndarray) -> bytes:
 
     The same array gives the same bytes.
     """
-    if array.dtype == bool:
-        array = array.astype(np.uint8) * 255
-    buffer = io.BytesIO()
-    # For photographs, which compress little, the quickest settings give the smallest files too.
-    Image.fromarray(array).save(buffer, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
-    return buffer.getvalue()
+    import cv2
+
+    is_mask = array.dtype == bool
+    pixels = array.astype(np.uint8) * 255 if is_mask else cv2.cvtColor(array, cv2.COLOR_RGB2BGR)
+    settings = {
+        cv2.IMWRITE_PNG_COMPRESSION: 1,
+        cv2.IMWRITE_PNG_STRATEGY: cv2.IMWRITE_PNG_STRATEGY_RLE,
+        cv2.IMWRITE_PNG_FILTER: cv2.IMWRITE_PNG_FILTER_PAETH,
+    }
+    _, png = cv2.imencode(".png", pixels, [number for pair in settings.items() for number in pair])
+    return png.tobytes()
 
 
 def with_text(png: bytes, text: dict[str, str]) -> bytes:

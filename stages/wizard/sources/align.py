@@ -27,13 +27,13 @@ def corners(eyes: Eyes) -> list[tuple[float, float]]:
     return [(point.real, point.imag) for point in points]
 
 
-def frame(image: np.ndarray, eyes: Eyes, size: int) -> np.ndarray:
-    """The face as uint8 size×size×3 from a photograph of uint8 H×W×3.
+def frame(image: Image.Image, eyes: Eyes, size: int) -> np.ndarray:
+    """The face as uint8 size×size×3 from a photograph in RGB.
 
     The warp samples at twice the photograph's resolution or finer and Lanczos brings that down,
     so nothing is aliased. Raises Unusable when the frame would reach beyond the photograph.
     """
-    height, width = image.shape[:2]
+    width, height = image.size
     top_left, top_right, bottom_right, bottom_left = quad = corners(eyes)
     if any(not (0 <= x <= width and 0 <= y <= height) for x, y in quad):
         raise Unusable(
@@ -41,7 +41,7 @@ def frame(image: np.ndarray, eyes: Eyes, size: int) -> np.ndarray:
         )
     side = abs(complex(*top_right) - complex(*top_left))
     fine = size * int(np.ceil(max(1.0, 2 * side / size)))
-    warped = Image.fromarray(image).transform(
+    warped = image.transform(
         (fine, fine),
         Image.Transform.QUAD,
         (*top_left, *bottom_left, *bottom_right, *top_right),
