@@ -22,52 +22,18 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-import numpy as np
-
-from wizard import images, metrics, names, opinions, params, records
+from wizard import metrics, names, opinions, params, records
 from wizard.console import plain, progress, report_failures, stage
-from wizard.metrics import (
-    consistency,
-    outside,
-    pixel,
-    protocols,
-    ranking,
-    ratings,
-    summary,
-    tables,
-)
-from wizard.metrics.diversity import diversity
+from wizard.metrics import protocols, ranking, ratings, summary, tables
+from wizard.metrics.scoring import Hole, rounded, score_hole
 from wizard.runners import local
 
 DATA, METRICS = Path("data"), Path("metrics")
-# Below a millionth nothing is to be seen, and the last bits differ between processors.
-DECIMALS = 6
-
-
-@dataclass(frozen=True)
-class Hole:
-    """One hole: its row of masks.jsonl, its photograph with the prompt of its own, if it has one,
-    its results' rows by run and sample.
-    """
-
-    row: dict
-    photograph: Path
-    prompt: str | None
-    results: dict[tuple[str, int], dict]
-
-    @property
-    def grow(self) -> int:
-        return records.grown_by(self.results.values())
-
-    def of(self, run: str) -> list[dict]:
-        """The rows of one run, by sample."""
-        return [self.results[key] for key in sorted(self.results) if key[0] == run]
 
 
 def main(params_path: Path) -> None:
@@ -122,7 +88,7 @@ def plan(photographs: records.Rows, masks: records.Rows, results: records.Rows) 
         if name == row["id"]:
             own = {(one["run"], one["sample"]): one for one in found}
             name, found = next(results_of, ("", ()))
-        yield Hole(row, *about[row["image"]], own)
+        yield Hole(DATA, row, *about[row["image"]], own)
 
 
 def methods_to_score(results: records.Rows, blind: bool) -> list[str]:
@@ -132,104 +98,9 @@ def methods_to_score(results: records.Rows, blind: bool) -> list[str]:
     return names.in_order([names.MODEL, *(run for run in runs if run not in left_out)])
 
 
-def score_hole(hole: Hole, methods: list[str], ring_px: int, blind: bool) -> list[dict]:
-    """The rows of one hole, one per method and sample; a failure is a row with the reason."""
-    facts = {key: hole.row[key] for key in ("id", "image", "mask")}
-    try:
-        original, mask = open_hole(hole)
-    except records.Unusable as error:
-        lost = {"sample": 0, "status": records.FAILED, "error": str(error)}
-        return [facts | {"method": method} | lost for method in methods]
-    facts["hole_fraction"] = rounded(mask.mean())
-    judge = partial(score_method, original=original, mask=mask, ring_px=ring_px, blind=blind)
-    return [facts | row for method in methods for row in judge(hole, method)]
-
-
-def score_method(
-    hole: Hole, method: str, original: np.ndarray, mask: np.ndarray, ring_px: int, blind: bool
-) -> list[dict]:
-    """What the rows of one method's results add to the facts of their hole."""
-    rows, results = [], []
-    for made in hole.of(method) or missing(method):
-        row = {"method": method, "sample": made["sample"], "status": records.OK}
-        try:
-            result = open_result(made, original, mask)
-        except records.Unusable as error:
-            rows.append(row | {"status": records.FAILED, "error": f"{method}: {error}"})
-            continue
-        values = metrics.score(None if blind else original, result, mask, ring_px)
-        if method == names.RAW:
-            values |= outside.score(original, result, mask)
-        if made["sample"] == 0:
-            values |= score_again(hole, method, result, mask)
-        rows.append(row | rounded_all(values))
-        results.append(result)
-    if len(results) > 1:
-        spread = {"hole_diversity": rounded(diversity(results, mask))}
-        rows = [row | spread if row["status"] == records.OK else row for row in rows]
-    return rows
-
-
 def slim(row: dict) -> dict:
     """The row with one copy of each key for all rows; each came from its process with its own."""
     return {sys.intern(key): value for key, value in row.items()}
-
-
-def open_hole(hole: Hole) -> tuple[np.ndarray, np.ndarray]:
-    """Photograph and mask; raises records.Unusable with the reason when there is no mask."""
-    if hole.row["status"] != records.OK:
-        raise records.Unusable(hole.row["error"])
-    original = images.load(hole.photograph)
-    mask = images.load_mask(DATA / hole.row["file"], hole.grow)
-    if original.shape[:2] != mask.shape:
-        raise records.Unusable(f"sizes differ: photograph {original.shape}, mask {mask.shape}")
-    if min(mask.shape) < pixel.WINDOW:
-        raise records.Unusable(f"{mask.shape}: too small, SSIM needs {pixel.WINDOW} pixels a side")
-    if not mask.any():
-        raise records.Unusable("the mask has no hole, there is nothing to score")
-    return original, mask
-
-
-def missing(method: str) -> list[dict]:
-    """The row in place of a result that no manifest tells of; a raw one falls with the model's."""
-    if method == names.RAW:
-        return []
-    error = "no result in data/inpainted.jsonl; run inpaint again"
-    return [{"run": method, "sample": 0, "status": records.FAILED, "error": error}]
-
-
-def open_result(made: dict, original: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The pixels of one result, as they lie on disk.
-
-    Raises records.Unusable with the reason: it failed, cannot be read, has another size, or
-    differs from the photograph outside the hole, which only what came before paste-back may.
-    """
-    if made["status"] != records.OK:
-        raise records.Unusable(made["error"])
-    result = images.load(DATA / made["file"])
-    if result.shape != original.shape:
-        raise records.Unusable(f"sizes differ: result {result.shape}, photograph {original.shape}")
-    if made["run"] != names.RAW:
-        changed = np.count_nonzero(images.differ(result, original) & ~mask)
-        if changed:
-            raise records.Unusable(
-                f"{made['file']}: pixels outside the hole differ from the photograph's ({changed} "
-                "of them); the file was changed, so delete it and run inpaint again"
-            )
-    return result
-
-
-def score_again(
-    hole: Hole, method: str, result: np.ndarray, mask: np.ndarray
-) -> dict[str, float | None]:
-    """How far a result agrees with itself, if parts of it were inpainted once more."""
-    passes = hole.of(names.AGAIN[method]) if method in names.AGAIN else []
-    if not passes:
-        return {}
-    good = records.usable(passes)
-    again = [images.load(DATA / row["file"]) for row in good]
-    hidden = [images.patches(mask, row["patches"]) for row in good]
-    return {"self_consistency": consistency.score(result, again, hidden)}
 
 
 def failures(rows: list[dict]) -> list[dict]:
@@ -239,14 +110,6 @@ def failures(rows: list[dict]) -> list[dict]:
         if row["status"] != records.OK:
             failed.setdefault((row["id"], row["sample"]), row)
     return list(failed.values())
-
-
-def rounded(value: float) -> float:
-    return round(float(value), DECIMALS) + 0.0  # no negative zero
-
-
-def rounded_all(values: dict[str, float | None]) -> dict[str, float | None]:
-    return {name: None if one is None else rounded(one) for name, one in values.items()}
 
 
 def publish(

@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 import evaluate
 from wizard import images, names, records
 from wizard.console import TooManyFailures
-from wizard.metrics import protocols
+from wizard.metrics import protocols, scoring
 
 REPOSITORY = Path(__file__).parents[1]
 SIZE = 64
@@ -403,7 +403,7 @@ def test_a_contender_is_scored_like_the_model(workplace):
 
 
 def test_a_score_is_never_a_negative_zero():
-    assert str(evaluate.rounded(-1e-9)) == "0.0"
+    assert str(scoring.rounded(-1e-9)) == "0.0"
 
 
 def test_each_row_of_a_ranking_equals_its_own_single_run(workplace):

@@ -228,8 +228,10 @@ def test_the_ranking_has_the_best_on_top_with_its_range_of_ranks(figures):
 
 
 def test_the_front_holds_what_no_other_beats_in_both(figures):
+    from wizard.report.figures.methods import pareto
+
     points = {"slow": (9, 1), "quick": (1, 5), "worse": (2, 6), "middle": (3, 3), "same": (4, 3)}
-    assert figures.pareto(points) == ["quick", "middle", "slow"]
+    assert pareto(points) == ["quick", "middle", "slow"]
     means = {name: {"mean": -loss} for name, (_, loss) in points.items()}
     figure = figures.cost(
         {"metrics": {"ssim": means}},
@@ -273,9 +275,11 @@ def test_ten_contenders_with_long_names_are_all_named_within_the_figure(figures)
     assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
 
 
-def test_ten_contenders_look_different(figures):
+def test_ten_contenders_look_different():
+    from wizard.report.figures.style import look
+
     labels = LABELS | {f"steps{k}": f"steps{k}" for k in range(10)}
-    assert len({figures.look(method, labels) for method in labels}) == 12
+    assert len({look(method, labels) for method in labels}) == 12
 
 
 def test_the_sheet_has_no_column_for_what_no_example_has(figures):
