@@ -67,10 +67,11 @@ def main(
 
 def fill(settings: params.Params, image, hole, seed: int, prompt: str | None, model: str | None):
     """The photograph (uint8 H×W×3) with its hole (bool H×W) filled; raises Unusable."""
-    changes = {"prompt": prompt} if prompt is not None else {}
-    if model:
-        name = {"backend": model} if model in CLASSICAL else {"model": model, "revision": None}
-        changes |= {"backend": "diffusers"} | name
+    changes: dict[str, str | None] = {"prompt": prompt} if prompt is not None else {}
+    if model in CLASSICAL:
+        changes |= {"backend": model}
+    elif model:
+        changes |= {"backend": "diffusers", "model": model, "revision": None}
     method = settings.inpaint.methods()["model"].model_copy(update=changes)
     call = ([image], [hole], [seed], [(method.prompt, method.negative_prompt)])
     runtime = settings.runtime.model_copy(update={"runner": "local", "batch_size": 1})

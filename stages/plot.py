@@ -65,10 +65,11 @@ class Album:
         grown = records.grown_by(self._of(hole))
         mask = images.load_mask(DATA / self.holes[hole]["file"], grown)
         mask = pictures.reduced(mask, review.SIDE)
-        views = {"original": [original], "masked": [pictures.masked(original, mask)]}
+        striped = pictures.masked(original, mask)
+        views: dict[str, list[np.ndarray | None]] = {"original": [original], "masked": [striped]}
         for method in methods:
             rows = self.made.get((hole, method), {})
-            made = [self._open(rows.get(sample)) for sample in range(max(rows, default=-1) + 1)]
+            made = [self._result(rows.get(sample)) for sample in range(max(rows, default=-1) + 1)]
             if any(one is not None for one in made):
                 views[method] = made
         if self.truth and names.MODEL in views:
@@ -78,9 +79,10 @@ class Album:
             ]
         return views
 
-    def _open(self, row: dict | None) -> np.ndarray | None:
-        if row is None or row["status"] != records.OK:
-            return None
+    def _result(self, row: dict | None) -> np.ndarray | None:
+        return None if row is None or row["status"] != records.OK else self._open(row)
+
+    def _open(self, row: dict) -> np.ndarray:
         return pictures.reduced(images.load(DATA / row["file"]), review.SIDE)
 
 

@@ -306,6 +306,10 @@ class Params(Block):
     finish: Finish
 
 
+# The model of each block, for messages about it.
+BLOCKS: dict[str, Any] = {name: field.annotation for name, field in Params.model_fields.items()}
+
+
 class _PlainLoader(yaml.SafeLoader):
     """Plain values by the rules of YAML 1.2, by which DVC reads and compares them.
 
@@ -397,8 +401,8 @@ def load(path: Path | str = "params.yaml") -> Params:
 def _explain(error: Mapping) -> str:
     """One pydantic error as one line: key = value: what is allowed."""
     place = [str(part) for part in error["loc"]]
-    block = Params.model_fields.get(place[0]) if place else None
-    fields = block.annotation.model_fields if block else Params.model_fields
+    block = BLOCKS.get(place[0], Params) if place else Params
+    fields = block.model_fields
     if place[:2] == ["inpaint", "lora"]:
         fields = Lora.model_fields
     # Union members add their own type name behind the key; a reader knows the key only.
@@ -416,7 +420,7 @@ def _explain(error: Mapping) -> str:
 
 def _nearest(place: list[str]) -> str:
     """The known key that was probably meant, as the beginning of an answer, or nothing."""
-    blocks = {name: field.annotation.model_fields for name, field in Params.model_fields.items()}
+    blocks = {name: block.model_fields for name, block in BLOCKS.items()}
     if len(place) == 1:
         near = difflib.get_close_matches(place[0], blocks)
     else:
@@ -430,7 +434,7 @@ def _allowed(place: list[str], error: Mapping) -> str:
     """What a field accepts, from its JSON schema: pydantic names one member of a union only."""
     if len(place) < 2:
         return error["msg"]
-    block = Params.model_fields[place[0]].annotation
+    block = BLOCKS[place[0]]
     if place[1:2] == ["lora"] and place[2:]:
         block, place = Lora, place[1:]
     schema = block.model_json_schema()["properties"][place[1]]

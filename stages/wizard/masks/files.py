@@ -73,7 +73,7 @@ def load(
     hole. Raises Unusable, naming the file, when it is no image, of another size, grey (more than
     1% of the pixels between 63 and 192), or marks nothing or everything.
     """
-    sizes = {(width, height), original_size} - {None}
+    sizes = {(width, height), original_size or (width, height)}
     mask = _read(path, hole, max(wide * tall for wide, tall in sizes), sizes)
     if mask.shape == (height, width):
         return mask

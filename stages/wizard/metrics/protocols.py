@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -99,6 +100,7 @@ def beside(quality: dict, settings: dict[str, dict]) -> dict[str, dict]:
 
 
 def _dig(quality: dict, path: tuple[str, ...]) -> float | None:
+    found: Any = quality
     for key in path:
-        quality = quality.get(key) if isinstance(quality, dict) else None
-    return quality if isinstance(quality, (int, float)) and math.isfinite(quality) else None
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, (int, float)) and math.isfinite(found) else None

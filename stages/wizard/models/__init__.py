@@ -21,7 +21,6 @@ A backend is an object with
 import hashlib
 import os
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from wizard.console import BadSetting
@@ -32,6 +31,7 @@ from wizard.records import versions
 # else uses a core. OpenMP reads this when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+STAGES = Path(__file__).resolve().parents[2]
 BACKENDS = {
     "diffusers": "wizard.models.diffusion",
     "telea": "wizard.models.classical",
@@ -76,5 +76,5 @@ def source_sha256(name: str) -> str:
         modules += ["wizard.models.checkpoints", "wizard.models.families"]
     digest = hashlib.sha256()
     for module in modules:
-        digest.update(Path(find_spec(module).origin).read_bytes())
+        digest.update((STAGES / f"{module.replace('.', '/')}.py").read_bytes())
     return digest.hexdigest()

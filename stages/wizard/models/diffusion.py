@@ -112,7 +112,7 @@ class Diffusion:
             encoded = [self._encoded(*one) for one in prompts]
             return {name: _joined([one[name] for one in encoded]) for name in encoded[0]}
         texts, negatives = map(list, zip(*prompts, strict=True))
-        call = {"prompt": texts}
+        call: dict[str, list[str] | None] = {"prompt": texts}
         if self._takes_negative:
             call["negative_prompt"] = negatives if any(negatives) else self._no_negative(texts)
         return call

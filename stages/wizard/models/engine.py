@@ -66,6 +66,9 @@ class Run:
     feather: int = 0
 
 
+NO_PIXELS = np.empty((0, 0), np.uint8)
+
+
 @dataclass(frozen=True)
 class Job:
     """One sample of a hole on its way: what it is, its pixels, its output, at what cost."""
@@ -76,9 +79,9 @@ class Job:
     hole: Path
     prompt: Prompt = NO_PROMPT
     key: str = ""
-    image: np.ndarray | None = None
-    mask: np.ndarray | None = None
-    output: np.ndarray | records.Unusable | None = None
+    image: np.ndarray = field(default_factory=lambda: NO_PIXELS)
+    mask: np.ndarray = field(default_factory=lambda: NO_PIXELS)
+    output: np.ndarray | records.Unusable = field(default_factory=lambda: NO_PIXELS)
     png: bytes = b""
     fresh: bool = True
     cost: dict = field(default_factory=dict)
@@ -228,12 +231,12 @@ class Engine:
         def calls() -> Iterator[tuple | None]:
             batch: list[Job] = []
             for job in jobs:
-                if job.output is not None:
+                if not job.fresh:
                     sent.append([job])
                     yield None
                     continue
                 batch.append(job)
-                pixels = sum(one.mask.size for one in batch if one.mask is not None)
+                pixels = sum(one.mask.size for one in batch)
                 if len(batch) == run.batch_size or pixels >= PIXELS_PER_CALL:
                     sent.append(batch)
                     yield _columns(batch)
@@ -307,4 +310,4 @@ def _check(png: bytes, job: Job, file: str) -> None:
 
 def _light(job: Job) -> Job:
     """The job without its pixels, which nobody needs any more."""
-    return replace(job, image=None, mask=None, output=None, png=b"")
+    return replace(job, image=NO_PIXELS, mask=NO_PIXELS, output=NO_PIXELS, png=b"")

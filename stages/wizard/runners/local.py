@@ -124,8 +124,11 @@ def _pool(count: int, processes: bool) -> Executor:
 def _leave_with_parent() -> None:
     """Let a worker die when its parent is killed: it would wait for work for ever."""
 
+    parent = parent_process()
+    assert parent is not None  # only a worker calls this
+
     def watch() -> None:
-        wait([parent_process().sentinel])
+        wait([parent.sentinel])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

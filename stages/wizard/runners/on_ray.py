@@ -236,7 +236,7 @@ class Host:
             folder = _unpack(sent, hashes)
             os.chdir(folder / "files")
             sys.path.insert(0, str(folder))
-            package = Path(importlib.import_module("wizard").__file__).parent
+            package = Path(importlib.import_module("wizard").__path__[0])
             if package != folder / "wizard":
                 raise OSError(
                     f"a Ray worker took the code of {package}, not the code that it was sent"

@@ -69,7 +69,7 @@ def is_link(entry: zipfile.ZipInfo) -> bool:
     return stat.S_ISLNK(entry.external_attr >> 16)
 
 
-def tar(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+def tar(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
     """Members of a tar, compressed or not, that are no folders, each with its content or None.
 
     A content must be read before the next member is asked for. Raises ValueError, or whatever

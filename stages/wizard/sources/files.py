@@ -232,5 +232,6 @@ def _tar(file: IO[bytes], prefix: str, max_bytes: int, in_turn: InTurn) -> Itera
         if reason := archives.suspicious(entry.name, content is None):
             yield refused(photo_id, printable(name), reason)
         else:
+            assert content is not None  # what has no content was refused
             data = archives.all_of(content, max_bytes)
             yield Photo(photo_id, printable(name), partial(bounded, data, max_bytes))

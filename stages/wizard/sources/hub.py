@@ -45,7 +45,7 @@ def collect(request: Request) -> Collection:
     return Collection(request.source, length(dataset, request), photos)
 
 
-def locate(name: str, revision: str | None) -> tuple[str, str]:
+def locate(name: str, revision: str | None) -> tuple[str, str | None]:
     """Where ``load_dataset`` finds a Hub data set (its id, or a cached folder), and its commit."""
     wanted = f"fetch.source {name!r}" + (f" at revision {revision!r}" if revision else "")
     try:
