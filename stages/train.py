@@ -31,7 +31,7 @@ from wizard.console import BadSetting, progress, say
 
 WORK = Path(".work/train")
 MODEL = Path("data/models/face-tiny")
-PREVIEW_STEPS = 250
+PREVIEW_STEPS = 1000
 PREVIEW_FACES = 64
 
 
@@ -166,7 +166,7 @@ def run(name: str, train: Callable[..., Iterator[dict]], settings: params.Params
     """Train from the last checkpoint to the end, keeping the losses.
 
     `train` takes the command's settings, the seed, the checkpoint's path and the device. With
-    `faces` of validation there is a preview every 250 steps.
+    `faces` of validation there is a preview every PREVIEW_STEPS.
     """
     from wizard.training import checkpoint, loop
 
