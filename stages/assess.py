@@ -1,6 +1,7 @@
 """Measure the embedded model, data/models/face-tiny. Not a stage of `dvc repro`.
 
     python stages/assess.py validate --photos DIR [DIR ...] --before MODEL
+    python stages/assess.py arms --photos DIR [DIR ...] --models NAME=MODEL [NAME=MODEL ...]
     python stages/assess.py card
 
 `validate` takes the folders that the model was trained on and runs the stages, in .work/assess,
@@ -9,8 +10,10 @@ every classical method fill the same holes, rectangles over a quarter of the ima
 half and more; then the model fills a part of them in more steps and several times over. `--before`
 names the folder of the model that `train.py finish` started from: it fills the same holes from the
 same seeds, and its parts take the place of the model's, to see what each is worth. `validate`
-writes train.json, curves.png and sheets of results into the model's folder and ends with `card`,
-which fills in the tables of the model card.
+writes train.json, curves.png and sheets of results into the model's folder. `arms` measures models
+that were trained to be compared, on people of the sets that this model began with and on those of
+the others, and adds that to train.json. Both end with `card`, which fills in the tables of the
+model card.
 """
 
 import argparse
@@ -44,6 +47,7 @@ FACES, CURVE_FACES = 140, 24  # about so many people, of all sets
 SAMPLES = 4
 # Photographs of these sets may be shown: CC BY 4.0, and the people agreed.
 SHOWABLE = ("london", "canada")
+FIRST_SETS = ("congress", "london", "canada")  # those that the model began with
 
 
 def validate(settings: dict, photos: list[Path], before: Path) -> None:
@@ -78,8 +82,7 @@ def validate(settings: dict, photos: list[Path], before: Path) -> None:
         "parts": parts_in_turn(faces, before),
         "steps": curve,
     }
-    text = json.dumps(facts, indent=1) + "\n"
-    records.write_atomic(MODEL / "train.json", text.encode())
+    write(facts)
     records.write_atomic(
         MODEL / "curves.png", pictures.curves(facts["losses"], facts["progress"], curve)
     )
@@ -88,8 +91,7 @@ def validate(settings: dict, photos: list[Path], before: Path) -> None:
 
 def parts_in_turn(faces, before: Path) -> dict[str, dict]:
     """Means by kind of hole with the denoiser, the decoder, both or neither of the model before."""
-    from wizard import metrics
-    from wizard.training import networks, validation
+    from wizard.training import networks
 
     old, new = networks.read(before), networks.read(MODEL)
     blind = copy.copy(new["vae"])
@@ -101,18 +103,46 @@ def parts_in_turn(faces, before: Path) -> dict[str, dict]:
         "+ both, the decoder blind": new | {"vae": blind},
         "+ both": new,
     }
-    table: dict[str, dict] = {}
-    for name, parts in arms.items():
-        parts = parts | {"scheduler": networks.scheduler()}
-        for kind in validation.KINDS:
-            *_, scores = validation.trial(parts, kind, faces.images, faces.names, 0, metrics.score)
-            table.setdefault(name, {})[kind] = scores
-    return table
+    return {name: by_kind(parts, faces) for name, parts in arms.items()}
+
+
+def by_kind(parts: dict, faces) -> dict[str, dict]:
+    """Means by kind of hole of what networks make of one hole in each face."""
+    from wizard import metrics
+    from wizard.training import networks, validation
+
+    parts = parts | {"scheduler": networks.scheduler()}
+    shown = {"images": faces.images, "names": faces.names, "base_seed": 0}
+    made = partial(validation.trial, parts, score=metrics.score, **shown)
+    return {kind: made(kind=kind)[2] for kind in validation.KINDS}
 
 
 def without_condition(decode: Callable, latents, return_dict: bool = True, **_):
     """An autoencoder's ``decode`` that does not see the pixels around the hole."""
     return decode(latents, return_dict=return_dict)
+
+
+def arms(settings: dict, photos: list[Path], models: dict[str, Path]) -> None:
+    """Scores of several models, by whose photographs have the holes."""
+    from wizard.training import networks, people
+
+    _, faces = people.read(photos, settings["train"]["side"])
+    faces = faces.every(len(faces) // FACES or 1)
+    others = {name.split("/")[0] for name in faces.names} - {*FIRST_SETS}
+    groups = {"first three sets": faces.of(FIRST_SETS), "other sets": faces.of(tuple(others))}
+    table = {}
+    for name, folder in models.items():
+        parts = networks.read(folder)
+        for group, own in groups.items():
+            table[f"{name}: people of the {group} ({len(own)})"] = by_kind(parts, own)
+    facts = json.loads((MODEL / "train.json").read_text()) | {"arms": table}
+    write(facts)
+    card()
+
+
+def write(facts: dict) -> None:
+    """What the model card is filled in from."""
+    records.write_atomic(MODEL / "train.json", (json.dumps(facts, indent=1) + "\n").encode())
 
 
 def card() -> None:
@@ -205,21 +235,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("validate", "card"))
+    parser.add_argument("command", choices=("validate", "arms", "card"))
     parser.add_argument("--photos", type=Path, nargs="+", default=[], help="folders of faces")
     parser.add_argument("--before", type=Path, help="folder of the model that was finished")
+    parser.add_argument("--models", nargs="+", default=[], help="NAME=FOLDER of each to compare")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file")
     arguments = parser.parse_args()
     if arguments.command == "validate" and not (arguments.photos and arguments.before):
         parser.error(
             "validate needs --photos, the folders of faces, and --before, a model's folder"
         )
+    if arguments.command == "arms" and not (arguments.photos and arguments.models):
+        parser.error("arms needs --photos, the folders of faces, and --models NAME=FOLDER ...")
     try:
-        if arguments.command == "card":
-            card()
-        else:
-            settings = params.load(arguments.params).model_dump()
+        settings = params.load(arguments.params).model_dump()
+        if arguments.command == "validate":
             validate(settings, arguments.photos, arguments.before)
+        elif arguments.command == "arms":
+            named = (model.partition("=") for model in arguments.models)
+            arms(settings, arguments.photos, {name: Path(folder) for name, _, folder in named})
+        else:
+            card()
     except (BadSetting, records.Unusable, OSError) as error:
         say(f"assess.py: {' '.join(str(error).split())}")
         return 2 if isinstance(error, BadSetting) else 1

@@ -1,6 +1,7 @@
 """Making the embedded model, at a size where a step takes milliseconds."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -506,3 +507,24 @@ def test_the_parts_of_two_models_take_each_others_place(tmp_path, monkeypatch):
     # The decoder is the same in both and the denoiser is not; blind, it draws otherwise.
     assert psnr["before `finish`"] == psnr["+ decoder"] != psnr["+ denoiser"] == psnr["+ both"]
     assert psnr["+ both, the decoder blind"] != psnr["+ both"]
+
+
+def test_models_to_compare_are_measured_by_whose_photographs_have_the_holes(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for place in (folders := [tmp_path / "congress", tmp_path / "lake"]):
+        place.mkdir()
+        for number in range(30):
+            noise = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(place / f"{number}.png")
+    model = ROOT / assess.MODEL
+    monkeypatch.setattr(assess, "MODEL", tmp_path)
+    for name in ("README.md", "train.json"):
+        shutil.copyfile(model / name, tmp_path / name)
+    assess.arms({"train": {"side": 64}}, folders, {"one": model, "same": model})
+    table = json.loads((tmp_path / "train.json").read_text())["arms"]
+    own, other, *again = table.values()
+    assert own != other and again == [own, other]
+    for label, means in table.items():
+        assert label.endswith(f"({means['strokes']['count']})")
+        row = f"| {label} | {means['rectangles']['hole_psnr']:.2f}"
+        assert row in (tmp_path / "README.md").read_text()

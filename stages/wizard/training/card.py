@@ -25,11 +25,11 @@ def fill_in(card: str, facts: dict) -> str:
     """The card with its tables written anew between `<!-- table: <name> -->` and `<!-- end -->`.
 
     ``facts`` is the content of train.json. The tables are its kinds of holes, each with `sets` and
-    `steps` added to the name for those by set of photographs and by steps, `progress`, `parts` and
-    `ablation`. Raises Unusable when the card has no place for one of them.
+    `steps` added to the name for those by set of photographs and by steps, `progress`, `parts`,
+    `arms` and `ablation`. Raises Unusable when the card has no place for one of them.
     """
     tables = {"ablation": _ablation(facts["ablation"]), "progress": _progress(facts["progress"])}
-    tables["parts"] = _both_kinds("", facts["parts"])
+    tables |= {name: _both_kinds("", facts[name]) for name in ("parts", "arms")}
     for kind, methods in facts["validation"].items():
         tables |= {kind: _by_hole(methods), f"{kind} sets": _by_set(methods)}
         tables[f"{kind} steps"] = _steps(facts["steps"][kind])
