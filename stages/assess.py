@@ -146,7 +146,7 @@ def write(facts: dict) -> None:
 
 
 def card() -> None:
-    """The tables of the model card, from what `validate` wrote."""
+    """The tables of the model card, from train.json."""
     from wizard.training import card as room
 
     facts = json.loads((MODEL / "train.json").read_text())
@@ -248,14 +248,15 @@ def main() -> int:
     if arguments.command == "arms" and not (arguments.photos and arguments.models):
         parser.error("arms needs --photos, the folders of faces, and --models NAME=FOLDER ...")
     try:
+        if arguments.command == "card":
+            card()
+            return 0
         settings = params.load(arguments.params).model_dump()
         if arguments.command == "validate":
             validate(settings, arguments.photos, arguments.before)
-        elif arguments.command == "arms":
+        else:
             named = (model.partition("=") for model in arguments.models)
             arms(settings, arguments.photos, {name: Path(folder) for name, _, folder in named})
-        else:
-            card()
     except (BadSetting, records.Unusable, OSError) as error:
         say(f"assess.py: {' '.join(str(error).split())}")
         return 2 if isinstance(error, BadSetting) else 1
