@@ -147,6 +147,19 @@ def test_a_window_sees_what_was_filled_before_it_and_hides_what_is_not_filled_ye
     assert (photograph.output[mask] == 7).all() and (photograph.output[~mask] < 255).all()
 
 
+def test_a_small_hole_of_a_square_photograph_leaves_the_large_one_as_it_was_filled():
+    image, mask = data.astronaut()[:256, :256], np.zeros((256, 256), bool)
+    mask[60:250, 60:250] = mask[5:12, 5:12] = True
+    photograph = canvas.Canvas(image, mask, SIDE, 1.5)
+    (large,), (small,) = photograph.rounds
+    assert large.hole.shape == mask.shape
+    photograph.put(large, np.full((SIDE, SIDE, 3), 7, np.uint8))
+    _, left = photograph.cut(small)
+    assert left.sum() == 7 * 7
+    photograph.put(small, np.full((SIDE, SIDE, 3), 9, np.uint8))
+    assert (photograph.output[large.hole] == 7).all() and (photograph.output[5:12, 5:12] == 9).all()
+
+
 def test_a_smooth_photograph_comes_back_from_a_window_four_times_as_large():
     rows, columns = np.mgrid[:300, :400]
     image = np.stack([rows // 2, columns // 2, (rows + columns) // 4], axis=-1).astype(np.uint8)

@@ -107,7 +107,7 @@ class Canvas:
         height, width = window.hole.shape
         if output.shape[:2] != (height, width):
             output = np.asarray(Image.fromarray(output).resize((width, height), LANCZOS))
-        if window.hole.shape == self._mask.shape:
+        if self._side is None:
             self.output = output
             return
         if self.output is self._image:
