@@ -147,6 +147,24 @@ def test_a_node_with_other_code_is_found_out(prepared, tmp_path):
     assert not (run / "data" / "inpainted").exists()
 
 
+def test_a_node_with_another_version_of_a_library_is_refused(prepared, tmp_path):
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    (changed / "sitecustomize.py").write_text(
+        "import importlib.metadata as m\n"
+        "known = m.version\n"
+        "m.version = lambda name: '0.1' if 'opencv' in name else known(name)\n"
+    )
+    run = tmp_path / "run"
+    shutil.copytree(prepared / "there", run)
+    with two_nodes(PYTHONPATH=str(changed)) as cluster:
+        configure(run, address=cluster.address, **ON_RAY)
+        answer = stage(run, "inpaint", check=False, **cluster.environment)
+    assert answer.returncode == 2
+    assert "the workers differ in opencv-python-headless (" in answer.stderr
+    assert not (run / "data" / "inpainted").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

@@ -117,7 +117,7 @@ def test_a_system_that_counts_cores_and_memory_otherwise(monkeypatch):
     assert devices.peak_memory() > here / 2  # in KiB here, turned into bytes
     monkeypatch.setattr(sys, "platform", "darwin")
     assert devices.peak_memory() * 1024 > here / 2
-    devices.forget_peak_memory()
+    devices.start_over()
 
 
 def test_what_a_call_cost_is_told_with_its_answer():

@@ -11,12 +11,16 @@ from pathlib import Path
 
 from wizard.console import BadSetting
 
+_picked = "cpu"
+
 
 def pick(device: str) -> str:
     """The device that ``runtime.device`` means; "auto" is CUDA, then Apple's MPS, then the CPU.
 
-    Raises BadSetting when this machine has no such device.
+    It is the one that is named and measured here until :func:`start_over`. Raises BadSetting when
+    this machine has no such device.
     """
+    global _picked
     import torch
 
     kinds = {
@@ -26,19 +30,31 @@ def pick(device: str) -> str:
     }
     usable = [name for name, there in kinds.items() if there]
     if device == "auto":
-        return usable[0]
-    if device.split(":")[0] not in usable:
-        raise BadSetting(
-            f"runtime.device = {device}: not on this machine, which has: {', '.join(usable)}"
-        )
+        device = usable[0]
+    kind, _, number = device.partition(":")
+    if kind not in usable or (number and int(number) >= torch.cuda.device_count()):
+        there = ", ".join(usable)
+        if "cuda" in usable:
+            there += f"; GPUs of cuda: {torch.cuda.device_count()}, counted from 0"
+        raise BadSetting(f"runtime.device = {device}: not on this machine, which has: {there}")
+    if number:
+        torch.cuda.set_device(device)
+    _picked = kind
     return device
 
 
-@functools.cache
+def gpu() -> str | None:
+    """What the GPU that was picked is called; None where there is none."""
+    return sys.modules["torch"].cuda.get_device_name() if _picked == "cuda" else None
+
+
 def machine() -> str:
-    """What people call this machine: its GPU if a network is there, else its processor."""
-    if _on_cuda():
-        return sys.modules["torch"].cuda.get_device_name()
+    """What people call what computes here: the GPU that was picked, else the processor."""
+    return gpu() or _processor()
+
+
+@functools.cache
+def _processor() -> str:
     try:
         names = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
     except OSError:
@@ -47,11 +63,11 @@ def machine() -> str:
 
 
 def peak_memory() -> int:
-    """The most bytes in use since :func:`forget_peak_memory`: of the GPU if one is used, else RAM.
+    """The most bytes in use since :func:`start_over`: of the GPU if one was picked, else of RAM.
 
     Where the system cannot forget (anything but Linux), since this process began.
     """
-    if _on_cuda():
+    if _picked == "cuda":
         return sys.modules["torch"].cuda.max_memory_allocated()
     try:
         high = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.M)
@@ -64,8 +80,10 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def forget_peak_memory() -> None:
-    """Count peaks from now on, where the system can."""
+def start_over() -> None:
+    """What comes next runs on the CPU unless it picks a device, and peaks count from now on."""
+    global _picked
+    _picked = "cpu"
     if _on_cuda():
         sys.modules["torch"].cuda.reset_peak_memory_stats()
     with contextlib.suppress(OSError):

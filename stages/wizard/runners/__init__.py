@@ -1,1 +1,1 @@
-"""How work is spread: one interface, ``run(fn, items, …)``, for each kind of machine."""
+"""How work is spread: over the cores of this machine, or over a Ray cluster."""

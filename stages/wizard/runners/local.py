@@ -67,7 +67,7 @@ class Worker:
     """
 
     def __init__(self, make: Callable[[], Any], threads: int | str = 1):
-        devices.forget_peak_memory()
+        devices.start_over()
         self._object, self._threads = make(), threads
 
     def about(self) -> dict:
@@ -123,7 +123,6 @@ def _pool(count: int, processes: bool) -> Executor:
 
 def _leave_with_parent() -> None:
     """Let a worker die when its parent is killed: it would wait for work for ever."""
-
     parent = parent_process()
     assert parent is not None  # only a worker calls this
 

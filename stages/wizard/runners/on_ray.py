@@ -95,6 +95,7 @@ class Workers:
         self._sent = sent  # Ray keeps what somebody refers to
         self._waiting: deque[Call] = deque()
         self._down: dict[int, ray.ObjectRef] = {}
+        self._facts: dict = {}
         self._about = self._meet()
 
     def about(self) -> dict:
@@ -127,25 +128,38 @@ class Workers:
         """Wait for the actors, see that they agree, and go on without those that come late."""
         asked = [actor.about.remote() for actor in self._actors]
         ready, _ = ray.wait(asked, num_returns=len(asked), timeout=START_SECONDS)
-        if not ready:
+        self._down = {n: answer for n, answer in enumerate(asked) if answer not in ready}
+        for n, answer in enumerate(asked):
+            if n not in self._down:
+                self._welcome(n, answer)
+        if not self._facts:
             raise BadSetting(
                 f"runtime.runner = ray: no worker started within {START_SECONDS // 60} minutes; "
                 "`ray status` tells what the cluster is busy with"
             )
-        first, *others = (plain.read(ray.get(one))[0]["facts"] for one in ready)
-        self._down = {n: answer for n, answer in enumerate(asked) if answer not in ready}
-        for other in others:
-            differing = [
-                f"{key} ({first[key]}, {other[key]})"
-                for key in first | other
-                if first[key] != other[key]
-            ]
-            if differing:
-                raise BadSetting(
-                    f"runtime.runner = ray: the workers differ in {'; '.join(differing)}, so a "
-                    "result would depend on where it was made; use equal machines and libraries"
-                )
-        return first["object"]
+        return self._facts["object"]
+
+    def _welcome(self, actor: int, answer: ray.ObjectRef) -> None:
+        """Take an actor that tells of itself; one that died of it is asked again.
+
+        Raises BadSetting when it differs from the first.
+        """
+        try:
+            facts = plain.read(ray.get(answer))[0]["facts"]
+        except (RayActorError, ObjectLostError):
+            self._down[actor] = self._actors[actor].about.remote()
+            return
+        self._down.pop(actor, None)
+        self._facts = first = self._facts or facts
+        differing = [key for key in facts if facts[key] != first[key]]
+        if differing:
+            # What the object tells of itself is long, and mostly follows from the rest.
+            keys = [key for key in differing if key != "object"] or differing
+            told = "; ".join(f"{key} ({first[key]}, {facts[key]})" for key in keys)
+            raise BadSetting(
+                f"runtime.runner = ray: the workers differ in {told}, so a result would depend on "
+                "where it was made; use equal machines and libraries"
+            )
 
     def _send(self, call: Call) -> Call:
         """Hand a call to the living actor that has the least to do."""
@@ -160,14 +174,15 @@ class Workers:
         """The answer to a call, from another actor if its own is lost."""
         if call.arguments is None:
             return None
-        for _ in range(MAX_LOSSES):
+        for losses in range(1, MAX_LOSSES + 1):
             try:
                 return plain.unpack(ray.get(call.answer))
             except (RayActorError, ObjectLostError):
                 if call.actor not in self._down:
                     say(f"Ray worker {call.actor + 1} is lost; its calls go to the others")
                     self._down[call.actor] = self._actors[call.actor].about.remote()
-                call = self._send(call)
+                if losses < MAX_LOSSES:
+                    call = self._send(call)
         return Unusable(f"lost with its Ray worker {MAX_LOSSES} times"), {}
 
     def _living(self) -> list[int]:
@@ -176,11 +191,7 @@ class Workers:
         while True:
             for actor, answer in list(self._down.items()):
                 if ray.wait([answer], timeout=0)[0]:
-                    try:
-                        ray.get(answer)
-                        del self._down[actor]
-                    except (RayActorError, ObjectLostError):
-                        self._down[actor] = self._actors[actor].about.remote()
+                    self._welcome(actor, answer)
             living = [n for n in range(len(self._actors)) if n not in self._down]
             if living:
                 return living
@@ -207,6 +218,7 @@ class Host:
         try:
             versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
             facts = {"object": self._get().about()} | versions
+            facts["GPU"] = importlib.import_module("wizard.devices").gpu()
             return importlib.import_module("wizard.runners.plain").pack_facts(facts)
         except Exception as error:
             return self._told(error)
