@@ -13,6 +13,7 @@ scratches: biharmonic, or telea, which is quicker. A model fills the same hole a
 import time
 from pathlib import Path
 
+from PIL import Image
 from pydantic import TypeAdapter
 
 from wizard import console, finishing, images, models, params, records
@@ -20,8 +21,8 @@ from wizard.masks import files
 from wizard.methods import start_workers
 
 
-def number(text: str) -> int:
-    """A seed; raises ValueError, which argparse tells in a line, for what cannot be one."""
+def seed(text: str) -> int:
+    """A seed; raises ValueError, which argparse tells in a line by this function's name."""
     return TypeAdapter(params.Seed).validate_strings(text)
 
 
@@ -32,7 +33,7 @@ ARGUMENTS: dict[str, dict] = {
     "-o": {"dest": "output", "type": Path, "help": "where the result goes"},
     "--prompt": {"help": "what the hole should show; default: inpaint.prompt"},
     "--model": {"help": f"a checkpoint or one of {', '.join(CLASSICAL)}; default: inpaint.model"},
-    "--seed": {"type": number, "help": "another number, another result; default: inpaint.seed"},
+    "--seed": {"type": seed, "help": "another number, another result; default: inpaint.seed"},
     "--force": {"action": "store_true", "help": "overwrite the output"},
 }
 
@@ -49,29 +50,49 @@ def main(
 ) -> None:
     start = time.monotonic()
     settings = params.load(params_path)
-    output = output or photo.with_name(f"{photo.stem}_filled{photo.suffix}")
-    if output.exists() and (not force or output.samefile(photo)):
-        hint = "is the photograph itself" if output.samefile(photo) else "exists; add --force"
-        raise console.BadSetting(f"{output}: {hint}, or give another name with -o")
+    models.check({"model": settings.inpaint.backend})
     data = photo.read_bytes()
-    image = images.read(data, settings.fetch.max_pixels, to_srgb=True).pixels
+    read = images.read(data, settings.fetch.max_pixels, to_srgb=True)
+    output = place(output, photo, read.format, force)
+    image = read.pixels
     height, width = image.shape[:2]
     drawn = files.load(mask, height, width, settings.mask.hole)
     hole = images.grown(drawn, settings.inpaint.grow)
     seed = settings.inpaint.seed if seed is None else seed
     filled = fill(settings, image, hole, seed, prompt, model)
-    finished, _ = finishing.finish(data, filled, hole)
+    finished, note = finishing.finish(data, filled, hole)
     records.write_atomic(output, finished)
+    if note:
+        console.say(f"{photo}: {note}")
     print(f"{output}: {time.monotonic() - start:.1f} s")
+
+
+def place(output: Path | None, photo: Path, original: str, force: bool) -> Path:
+    """Where the result goes; raises BadSetting when it may not, or would be called what it is not.
+
+    ``original`` is the format of the photograph.
+    """
+    kind = finishing.kind(original)
+    if output is None:
+        suffix = finishing.suffix(photo.suffix, original)
+        output = photo.with_name(f"{photo.stem}_filled{suffix}")
+    elif Image.registered_extensions().get(output.suffix.lower(), kind) != kind:
+        raise console.BadSetting(f"{output}: the result is a {kind} file; give a name that says so")
+    if output.exists() and (not force or output.samefile(photo)):
+        hint = "is the photograph itself" if output.samefile(photo) else "exists; add --force"
+        raise console.BadSetting(f"{output}: {hint}, or give another name with -o")
+    return output
 
 
 def fill(settings: params.Params, image, hole, seed: int, prompt: str | None, model: str | None):
     """The photograph (uint8 H×W×3) with its hole (bool H×W) filled; raises Unusable."""
-    changes: dict[str, str | None] = {"prompt": prompt} if prompt is not None else {}
+    changes: dict = {"prompt": prompt} if prompt is not None else {}
     if model in CLASSICAL:
         changes |= {"backend": model}
     elif model:
-        changes |= {"backend": "diffusers", "model": model, "revision": None}
+        # What else may be set in params.yaml belongs to the checkpoint that is named there.
+        others = dict.fromkeys(("revision", "variant", "vae", "lora"))
+        changes |= {"backend": "diffusers", "model": model} | others
     method = settings.inpaint.methods()["model"].model_copy(update=changes)
     call = ([image], [hole], [seed], [(method.prompt, method.negative_prompt)])
     runtime = settings.runtime.model_copy(update={"runner": "local", "batch_size": 1})

@@ -8,11 +8,10 @@ data/picks.csv. A photograph with several masks has a file for each, named <name
 on. Needs fetch.fit: whole, and the photographs where fetch.source found them: they are only read.
 """
 
-import csv
 import hashlib
 from pathlib import Path, PurePosixPath
 
-from wizard import console, finishing, images, names, params, records, sources
+from wizard import console, finishing, images, names, opinions, params, records, sources
 
 DATA = Path("data")
 RESULTS = Path(params.RESULTS)
@@ -30,47 +29,69 @@ def main(params_path: Path) -> None:
             f"fetch.source = {fetch.source}: has no photographs of your own; give their folder"
         )
     photographs = {row["id"]: row for row in records.usable(records.read(DATA / "images.jsonl"))}
-    results = chosen(records.usable(records.read(DATA / "inpainted.jsonl")), read_picks())
+    results = of_the_model(records.read(DATA / "inpainted.jsonl"))
+    picks = opinions.picks(DATA / "picks.csv")
     request = sources.Request(**fetch.model_dump(exclude={"fit"}))
     originals = {photo.id: photo for photo in sources.collect(request).photos}
-    rows = []
-    for row in console.progress(results, len(results), "finish", "photograph"):
+    rows, written = [], set[Path]()
+    for hole, samples in console.progress(results.items(), len(results), "finish", "photograph"):
         try:
-            name = finish(row, photographs[row["image"]], originals.get(row["image"]))
-            rows.append({"id": row["id"], "status": records.OK, "file": name})
+            row = picked(samples, picks.get(hole, 0))
+            about = photographs.get(row["image"])
+            path, note = finish(row, about, originals.get(row["image"]), written)
+            written.add(path)
+            done = {"id": hole, "status": records.OK}
+            rows.append(done | ({"note": note} if note else {}))
         except (records.Unusable, OSError) as error:
-            rows.append({"id": row["id"], "status": records.FAILED, "error": str(error)})
+            rows.append({"id": hole, "status": records.FAILED, "error": str(error)})
+    console.report_notes(rows)
     console.report_failures(rows, settings.runtime.max_failures)
 
 
-def read_picks() -> dict[str, int]:
-    """The picked sample of each hole that has one."""
-    with open(DATA / "picks.csv", encoding="utf-8", newline="") as file:
-        return {row["id"]: int(row["sample"]) for row in csv.DictReader(file)}
+def of_the_model(rows: records.Rows) -> dict[str, dict[int, dict]]:
+    """The model's results by hole and sample, failed ones too."""
+    results: dict[str, dict[int, dict]] = {}
+    for row in rows:
+        if row["run"] == names.MODEL:
+            results.setdefault(row["id"], {})[row["sample"]] = row
+    return results
 
 
-def chosen(rows: records.Rows, picks: dict[str, int]) -> list[dict]:
-    """One result of the model for each hole."""
-    wanted = names.MODEL
-    return [r for r in rows if r["run"] == wanted and r["sample"] == picks.get(r["id"], 0)]
+def picked(samples: dict[int, dict], sample: int) -> dict:
+    """The result that was picked; raises Unusable when there is none."""
+    row = samples.get(sample)
+    if row is None or row["status"] != records.OK:
+        wrong = "is not there" if row is None else f"failed ({row['error']})"
+        raise records.Unusable(f"sample {sample} {wrong}; pick another in data/picks.csv")
+    return row
 
 
-def finish(row: dict, about: dict, photo: sources.Photo | None) -> str:
-    """Write one finished photograph; its name. Raises Unusable when that cannot be done."""
+def finish(
+    row: dict, about: dict | None, photo: sources.Photo | None, taken: set[Path]
+) -> tuple[Path, str]:
+    """Write one finished photograph; its path and a note. Raises Unusable when that cannot be."""
     data = photo.read() if photo else b""
-    if hashlib.sha256(data).hexdigest() != about["source_sha256"]:
-        raise records.Unusable("the photograph is gone or was changed since; run fetch again")
+    if about is None or hashlib.sha256(data).hexdigest() != about["source_sha256"]:
+        raise records.Unusable("the photograph is gone or was changed since; run dvc repro")
+    path = place(row, about)
+    if path in taken:
+        raise records.Unusable(f"{path}: another result has this name; rename one photograph")
     result = images.load(DATA / row["file"])
     hole = images.load_mask(DATA / "masks" / f"{row['id']}.png", row.get("grow", 0))
-    finished, kind = finishing.finish(data, result, hole)
+    finished, note = finishing.finish(data, result, hole)
+    records.write_atomic(path, finished)
+    return path, note
+
+
+def place(row: dict, about: dict) -> Path:
+    """Where a finished photograph goes; raises Unusable when its name leads elsewhere."""
     own = PurePosixPath(about["source_name"].replace("\\", "/"))
-    suffix = own.suffix if kind == about["original_format"] or kind == "JPEG" else ".png"
+    suffix = finishing.suffix(own.suffix, about["original_format"])
     number = f"_mask{row['mask']:03d}" if row["mask"] else ""
     path = RESULTS / own.with_name(f"{own.stem}{number}{suffix}")
     if not path.resolve().is_relative_to(RESULTS.resolve()):
         raise records.Unusable(f"{path}: leads out of {RESULTS}")
-    records.write_atomic(path, finished)
-    return str(path)
+    return path
 
 
 if __name__ == "__main__":

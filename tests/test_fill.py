@@ -82,14 +82,46 @@ def test_another_seed_is_another_try_and_the_same_one_the_same_result(tmp_path):
         made[name] = (tmp_path / f"{name}.png").read_bytes()
     assert made["default"] == made["same"] != made["other"]
     wrong = run(tmp_path, "me.png", "mask.png", "--seed", "-1")
-    assert wrong.returncode == 2 and "--seed: invalid number value: '-1'" in wrong.stderr
+    assert wrong.returncode == 2 and "--seed: invalid seed value: '-1'" in wrong.stderr
+
+
+def test_what_changes_its_format_changes_its_suffix_and_no_name_lies(tmp_path):
+    Image.fromarray(data.astronaut()[:64, :64]).quantize(64).save(tmp_path / "me.gif")
+    Image.fromarray(np.pad(np.ones((32, 32), bool), 16)).save(tmp_path / "mask.png")
+    assert run(tmp_path, "me.gif", "mask.png", "--model", "mean").returncode == 0
+    assert Image.open(tmp_path / "me_filled.png").format == "PNG"
+    lying = run(tmp_path, "me.gif", "mask.png", "--model", "mean", "-o", "out.jpg")
+    assert lying.returncode == 2 and "out.jpg: the result is a PNG file" in lying.stderr
+    assert not (tmp_path / "out.jpg").exists()
+
+
+def test_another_model_has_its_own_files_and_not_those_of_the_settings(tmp_path):
+    Image.fromarray(data.astronaut()[:64, :64]).save(tmp_path / "me.png")
+    Image.fromarray(np.pad(np.ones((32, 32), bool), 16)).save(tmp_path / "mask.png")
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = text.replace("  variant: null           # file", "  variant: fp16 #", 1)
+    (tmp_path / "params.yaml").write_text(text.replace("  vae: null", "  vae: nowhere", 1))
+    model = str(ROOT / "data/models/face-tiny")
+    options = ("--params", "params.yaml")
+    assert run(tmp_path, "me.png", "mask.png", *options).returncode == 2
+    answer = run(tmp_path, "me.png", "mask.png", "--model", model, *options)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_a_wrong_backend_in_the_settings_is_one_line(tmp_path):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("backend: diffusers", "backend: difusers"))
+    answer = run(tmp_path, "me.png", "mask.png", "--params", "params.yaml")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("fill.py: inpaint.backend = 'difusers': allowed: ")
 
 
 def test_bad_input_is_one_line(tmp_path):
     Image.fromarray(data.astronaut()[:64, :64]).save(tmp_path / "me.png")
     Image.fromarray(np.ones((32, 64), bool)).save(tmp_path / "small.png")
     (tmp_path / "text.png").write_text("no image")
-    for photo, mask in (("me.png", "small.png"), ("gone.png", "small.png"), ("text.png", "me.png")):
+    pairs = [("me.png", "small.png"), ("gone.png", "small.png"), ("text.png", "me.png")]
+    for photo, mask in [*pairs, ("", "me.png")]:
         answer = run(tmp_path, photo, mask, "--model", "mean")
         assert answer.returncode and answer.stderr.count("\n") == 1, answer.stderr
         assert answer.stderr.startswith("fill.py: ")

@@ -33,10 +33,9 @@ def written(photo: Image.Image, kind: str, **options) -> bytes:
 
 
 def finished(original: bytes, hole: np.ndarray = HOLE, result: np.ndarray = RESULT):
-    made, kind = finish(original, result, hole)
+    made, _ = finish(original, result, hole)
     photo = Image.open(io.BytesIO(made))
     photo.load()
-    assert photo.format == kind
     return photo
 
 
@@ -123,8 +122,8 @@ def test_colours_of_a_gif_are_no_colours_for_a_result_so_it_becomes_png():
 
 def test_a_webp_with_loss_stays_one():
     lossy = written(PHOTO, "WEBP", quality=80)
-    made, kind = finish(lossy, RESULT, HOLE)
-    assert kind == "WEBP" and b"VP8L" not in made[:64]
+    made, _ = finish(lossy, RESULT, HOLE)
+    assert Image.open(io.BytesIO(made)).format == "WEBP" and b"VP8L" not in made[:64]
 
 
 def test_another_size_or_a_broken_file_is_one_line():
@@ -156,42 +155,156 @@ def with_another_profile() -> bytes:
     return written(PHOTO, "PNG", icc_profile=bytes(profile))
 
 
-def test_the_command_writes_results_by_their_own_names_and_the_picked_sample(tmp_path):
-    (tmp_path / "photos").mkdir()
-    original = written(PHOTO, "JPEG", quality=90)
-    (tmp_path / "photos/My cat.JPG").write_bytes(original)
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    for key, value in (("source", "photos"), ("fit", "whole")):
-        text = re.sub(rf"^(  {key}:).*$", rf"\1 {value}", text, count=1, flags=re.M)
-    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+def test_colours_of_16_bits_lose_half_of_them_and_that_is_told(tmp_path):
+    import cv2
 
-    def stage(name: str):
-        command = [sys.executable, ROOT / "stages" / f"{name}.py"]
+    for name in ("deep.png", "deep.tif"):
+        cv2.imwrite(str(tmp_path / name), np.asarray(PHOTO).astype(np.uint16) * 257)
+        _, note = finish((tmp_path / name).read_bytes(), RESULT, HOLE)
+        assert note == "its colours have 16 bits each, of which 8 are kept"
+    grey = Image.fromarray(np.asarray(PHOTO.convert("L")).astype(np.uint16) * 257)
+    assert [finish(written(one, "PNG"), RESULT, HOLE)[1] for one in (PHOTO, grey)] == ["", ""]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_nothing_in_a_photograph_that_is_upright_now_says_turn_it(kind):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6" b="kept"/></x:xmpmeta>'
+    original = written(PHOTO, kind, exif=exif, xmp=xmp)
+    after = finished(original, HOLE.T, RESULT.transpose(1, 0, 2))
+    assert after.getexif()[ExifTags.Base.Orientation] == 1
+    assert b"tiff:Orientation" not in after.info["xmp"] and b'b="kept"' in after.info["xmp"]
+
+
+def test_a_grey_profile_counts_for_8_and_for_16_bits():
+    """One that says of each value that it is brighter than sRGB has it."""
+    profile = grey_profile(gamma=1.0)
+    tone = Image.new("L", (WIDTH, HEIGHT), 117)
+    wide = Image.fromarray(np.full((HEIGHT, WIDTH), 117 * 257, np.uint16))
+    for photo, scale in ((tone, 1), (wide, 257)):
+        original = written(photo, "PNG", icc_profile=profile)
+        pixels = images.read(original, 10**6, to_srgb=True).pixels
+        assert pixels[0, 0, 0] > 150, "the profile makes a difference"
+        after = np.asarray(finished(original, HOLE, pixels)).astype(int)
+        assert np.abs(after[HOLE] / scale - 117).max() < 2
+
+
+def grey_profile(gamma: float) -> bytes:
+    """A monochrome ICC profile of version 2: white point, description and one curve."""
+    curve = b"curv" + bytes(4) + (1).to_bytes(4, "big") + int(gamma * 256).to_bytes(2, "big")
+    white = b"XYZ " + bytes(4) + b"".join(n.to_bytes(4, "big") for n in (63190, 65536, 54061))
+    text = b"text" + bytes(4) + b"none\0"
+    name = b"desc" + bytes(4) + (5).to_bytes(4, "big") + b"grey\0" + bytes(78)
+    parts = {b"desc": name, b"wtpt": white, b"kTRC": curve, b"cprt": text}
+    table, body = len(parts).to_bytes(4, "big"), b""
+    for tag, content in parts.items():
+        start = 128 + 4 + 12 * len(parts) + len(body)
+        table += tag + start.to_bytes(4, "big") + len(content).to_bytes(4, "big")
+        body += content.ljust(-(-len(content) // 4) * 4, b"\0")
+    header = bytearray(128)
+    header[0:4] = (128 + len(table) + len(body)).to_bytes(4, "big")
+    header[8:12], header[12:24] = b"\x02\x40\0\0", b"mntrGRAYXYZ "
+    header[36:40] = b"acsp"
+    header[68:80] = b"".join(n.to_bytes(4, "big") for n in (63190, 65536, 54061))
+    return bytes(header) + table + body
+
+
+class Project:
+    """A folder with whole photographs, each with a hole and results of the model."""
+
+    def __init__(self, folder: Path, photographs: dict[str, bytes], levels: tuple[int, ...]):
+        self.folder = folder
+        for name, content in photographs.items():
+            records.write_atomic(folder / "photos" / name, content)
+        text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+        for key, value in (("source", "photos"), ("fit", "whole")):
+            text = re.sub(rf"^(  {key}:).*$", rf"\1 {value}", text, count=1, flags=re.M)
+        (folder / "params.yaml").write_text(text, encoding="utf-8")
+        assert self.stage("fetch").returncode == 0
+        self.pick()
+        self.rows = []
+        for photo in records.read(folder / "data/images.jsonl"):
+            hole = {"id": f"{photo['id']}_mask000", "image": photo["id"], "mask": 0, "status": "ok"}
+            records.write_atomic(folder / f"data/masks/{hole['id']}.png", images.encode(HOLE))
+            for sample, level in enumerate(levels):
+                row = {"run": "model", "sample": sample, "file": f"made/{photo['id']}{sample}.png"}
+                self.rows.append(hole | row)
+                plain = np.full((HEIGHT, WIDTH, 3), level, np.uint8)
+                records.write_atomic(folder / "data" / row["file"], images.encode(plain))
+        self.write()
+
+    def write(self) -> None:
+        records.write(self.folder / "data/inpainted.jsonl", self.rows)
+
+    def pick(self, *lines: str) -> None:
+        (self.folder / "data/picks.csv").write_text("\n".join(["id,sample", *lines, ""]))
+
+    def stage(self, name: str):
         return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+            [sys.executable, ROOT / "stages" / f"{name}.py"],
+            cwd=self.folder,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
         )
 
-    assert stage("fetch").returncode == 0
-    (photo,) = records.read(tmp_path / "data/images.jsonl")
-    hole = {"id": f"{photo['id']}_mask000", "image": photo["id"], "mask": 0, "status": "ok"}
-    records.write_atomic(tmp_path / f"data/masks/{hole['id']}.png", images.encode(HOLE))
-    rows = []
-    for sample, level in enumerate((10, 250)):
-        rows.append(hole | {"run": "model", "sample": sample, "file": f"inpainted/{sample}.png"})
-        plain = np.full((HEIGHT, WIDTH, 3), level, np.uint8)
-        records.write_atomic(tmp_path / "data" / rows[-1]["file"], images.encode(plain))
-    records.write(tmp_path / "data/inpainted.jsonl", rows)
-    rows[1]["grow"] = 9
-    records.write(tmp_path / "data/inpainted.jsonl", rows)
-    picks = tmp_path / "data/picks.csv"
-    for text, level in (("id,sample\n", 10), (f"id,sample\n{hole['id']},1\n", 250)):
-        picks.write_text(text)
-        assert stage("finish").returncode == 0
-        made = np.asarray(Image.open(tmp_path / "data/own/results/My cat.JPG"))
+    def result(self, name: str) -> np.ndarray:
+        return np.asarray(Image.open(self.folder / "data/own/results" / name))
+
+
+def test_the_command_writes_results_by_their_own_names_and_the_picked_sample(tmp_path):
+    original = written(PHOTO, "JPEG", quality=90)
+    project = Project(tmp_path, {"My cat.JPG": original}, levels=(10, 250))
+    project.rows[1]["grow"] = 9
+    project.write()
+    for picked, level in (((), 10), (("My-cat_mask000,1",), 250)):
+        project.pick(*(line.replace("My-cat_mask000", project.rows[0]["id"]) for line in picked))
+        assert project.stage("finish").returncode == 0
+        made = project.result("My cat.JPG")
         assert abs(int(made[30, 40, 0]) - level) < 8
     assert abs(int(made[13, 40, 0]) - 250) < 8, "the pixels of a grown hole are put back too"
     assert (tmp_path / "photos/My cat.JPG").read_bytes() == original
     (tmp_path / "photos/My cat.JPG").write_bytes(written(PHOTO, "JPEG", quality=50))
-    answer = stage("finish")
+    answer = project.stage("finish")
     assert answer.returncode == 1 and "was changed since" in answer.stderr
+
+
+def test_a_heic_becomes_a_png_and_no_result_takes_anothers_name(tmp_path):
+    import pillow_heif  # the reader in use cannot write
+
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(PHOTO).save(buffer, quality=95)
+    same = {"cat.gif": written(PHOTO.quantize(64), "GIF"), "cat.png": written(PHOTO, "PNG")}
+    project = Project(tmp_path, {"phone.heic": buffer.getvalue()} | same, levels=(10,))
+    answer = project.stage("finish")
+    assert answer.returncode == 1
+    assert answer.stderr.count("another result has this name; rename one photograph") == 1
+    assert sorted(one.name for one in (tmp_path / "data/own/results").iterdir()) == [
+        "cat.png",
+        "phone.png",
+    ]
+    assert tuple(project.result("phone.png")[30, 40]) == (10, 10, 10)
+
+
+def test_what_cannot_be_finished_is_a_line_and_the_rest_is_finished(tmp_path):
+    photographs = {f"{name}.png": written(PHOTO, "PNG") for name in ("a", "b", "c", "d")}
+    project = Project(tmp_path, photographs, levels=(10, 20))
+    project.pick("a_mask000,5", "b_mask000,1")
+    failed = {"status": "failed", "error": "out of memory"}
+    project.rows[4] |= failed  # c's first
+    project.write()
+    kept = [row for row in records.read(tmp_path / "data/images.jsonl") if row["id"] != "d"]
+    records.write(tmp_path / "data/images.jsonl", kept)
+    answer = project.stage("finish")
+    assert answer.returncode == 1 and "Traceback" not in answer.stderr
+    for line in (
+        "a_mask000: sample 5 is not there; pick another in data/picks.csv",
+        "c_mask000: sample 0 failed (out of memory); pick another",
+        "d_mask000: the photograph is gone or was changed since",
+    ):
+        assert line in answer.stderr
+    assert [one.name for one in (tmp_path / "data/own/results").iterdir()] == ["b.png"]
+    project.pick("b_mask000,best")
+    answer = project.stage("finish")
+    assert answer.returncode == 1 and "picks.csv:2: sample 'best'" in answer.stderr

@@ -5,10 +5,12 @@ import io
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin
 
+from wizard import images
 from wizard.records import Unusable
 
 # Formats that hold any photograph; what comes in another (256 colours of a GIF) goes out as PNG.
 KEPT = {"AVIF", "BMP", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP"}
+INFO = ("icc_profile", "xmp", "dpi")
 QUALITY = 95  # where a format with loss does not say at what quality it was written
 
 _TAGS = ExifTags.Base
@@ -20,45 +22,62 @@ _ABOUT = {
 }  # fmt: skip
 
 
+def kind(original: str) -> str:
+    """The format of what is finished, by that of the photograph; both are Pillow's names."""
+    if original == "MPO":  # a telephone's JPEG with further pictures behind it
+        return "JPEG"
+    return original if original in KEPT else "PNG"
+
+
+def suffix(own: str, original: str) -> str:
+    """The suffix of what is finished: the photograph's own unless the format is another."""
+    return own if kind(original) in (original, "JPEG") else ".png"
+
+
 def finish(data: bytes, result: np.ndarray, hole: np.ndarray) -> tuple[bytes, str]:
-    """The photograph ``data`` with the pixels of ``result`` in the hole; and its format's name.
+    """The photograph ``data`` with the pixels of ``result`` in the hole; and a note, or nothing.
 
     ``data`` is the encoded original; ``result`` is uint8 H×W×3 in sRGB and ``hole`` bool H×W, both
     of its upright size. What comes back is encoded as the original was: format, quality, colour
     model and profile, transparency outside the hole, 16 bits of grey, EXIF, XMP. It is upright, its
     orientation is 1, and the preview in its EXIF block, which would still show what was removed,
-    is gone. In a format without loss, every pixel outside the hole is the original's.
+    is gone. In a format without loss, every pixel outside the hole is the original's. Of colours of
+    16 bits 8 are kept, which the note says.
 
     Raises Unusable when the original has another size, or cannot be read or written.
     """
     try:
-        with Image.open(io.BytesIO(data)) as photo:
+        with images.opened(data, 2**40, "any limit") as photo:
+            note = _note(photo)
             photo.load()
-            # A telephone's JPEG may have further pictures behind it.
-            kind = "JPEG" if photo.format == "MPO" else photo.format
-            options = _as_written(photo, data)
+            form, options = kind(photo.format or ""), _as_written(photo, data)
             upright = ImageOps.exif_transpose(photo)
         if hole.shape != upright.size[::-1]:
             raise Unusable(
                 f"the photograph is {upright.width}×{upright.height}, its result "
                 f"{hole.shape[1]}×{hole.shape[0]}; set fetch.fit to whole"
             )
-        if kind not in KEPT:
-            kind, options = "PNG", {}
+        # Those of the upright one: XMP, too, may say how a photograph is to be turned.
+        options |= {key: upright.info[key] for key in INFO if key in upright.info}
         buffer = io.BytesIO()
-        _put_in(upright, result, hole).save(buffer, kind, exif=_exif(upright, kind), **options)
+        _put_in(upright, result, hole).save(buffer, form, exif=_exif(upright, form), **options)
     except Unusable:
         raise
     except Exception as error:
         # What a damaged file makes Pillow throw has no common base.
         raise Unusable(f"cannot be finished: {error or type(error).__name__}") from None
-    return buffer.getvalue(), kind
+    return buffer.getvalue(), note
+
+
+def _note(photo: Image.Image) -> str:
+    """What is lost whatever is done with it: Pillow reads 16 bits of colour as 8, of grey as 16."""
+    deep = any(";16" in str(tile[3]) for tile in photo.tile) and not photo.mode.startswith("I")
+    return "its colours have 16 bits each, of which 8 are kept" if deep else ""
 
 
 def _as_written(photo: Image.Image, data: bytes) -> dict:
     """Options of Pillow's that write a photograph the way it was written."""
-    kept = ("icc_profile", "xmp", "dpi")
-    options: dict = {key: photo.info[key] for key in kept if key in photo.info}
+    options: dict = {}
     if isinstance(photo, JpegImagePlugin.JpegImageFile):
         swapped = photo.getexif().get(_TAGS.Orientation, 1) > 4
         options |= {
@@ -101,7 +120,7 @@ def _exif(photo: Image.Image, kind: str | None) -> bytes:
 def _put_in(photo: Image.Image, result: np.ndarray, hole: np.ndarray) -> Image.Image:
     """``photo`` with ``result`` in the hole, in its own colour model if that has every colour."""
     if photo.mode.startswith("I"):
-        grey = np.asarray(Image.fromarray(result).convert("L"))
+        grey = np.asarray(_in_profile(Image.fromarray(result), photo).convert("L"))
         values = np.array(photo)
         values[hole] = grey[hole].astype(values.dtype) * 257
         return Image.fromarray(values)
@@ -120,6 +139,7 @@ def _in_profile(result: Image.Image, photo: Image.Image) -> Image.Image:
     """``result``, which is sRGB, in the colours of the photograph's profile."""
     own = photo.info.get("icc_profile")
     mode = {"RGBA": "RGB", "LA": "L"}.get(photo.mode, photo.mode)
+    mode = "L" if mode.startswith("I") else mode
     if not own:
         return result
     try:

@@ -68,7 +68,7 @@ def read(
     Raises records.Unusable with a reason: not an image, broken, PostScript, or more than
     ``max_pixels`` pixels.
     """
-    with _opened(data, max_pixels, f"fetch.max_pixels {max_pixels}") as photo:
+    with opened(data, max_pixels, f"fetch.max_pixels {max_pixels}") as photo:
         form, size = photo.format or "", photo.size
         if side is not None:
             _draft(photo, REDUCING_GAP * side)
@@ -104,17 +104,17 @@ def decode_grey(data: bytes, max_pixels: int) -> np.ndarray:
 
     Raises records.Unusable like :func:`decode`, which has the same guards.
     """
-    with _opened(data, max_pixels, f"the {max_pixels} allowed here") as photo:
+    with opened(data, max_pixels, f"the {max_pixels} allowed here") as photo:
         ImageOps.exif_transpose(photo, in_place=True)
         return np.asarray(_to_8_bit(photo).convert("L"))
 
 
 @contextmanager
-def _opened(data: bytes, max_pixels: int, limit: str) -> Iterator[Image.Image]:
-    """An encoded picture within the limit, not decoded yet.
+def opened(data: bytes, max_pixels: int, limit: str) -> Iterator[Image.Image]:
+    """An encoded picture of at most ``max_pixels``, not decoded yet; ``limit`` is what says so.
 
-    Whatever goes wrong with it, here or in the block, is one reason in one line; lack of memory
-    is not its fault and passes through.
+    Whatever goes wrong with it, here or in the block, is Unusable with one reason in one line; lack
+    of memory is not its fault and passes through.
     """
     if data.startswith(POSTSCRIPT):
         raise Unusable("PostScript, which only another program could draw; save it as PNG")
