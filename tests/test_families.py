@@ -189,6 +189,11 @@ def test_a_scheduler_that_cannot_follow_a_flow_is_one_line(checkpoint):
         load(checkpoint("flux-fill"), scheduler="DDIMScheduler")
 
 
+def test_more_steps_than_a_scheduler_takes_are_one_line(checkpoint):
+    with pytest.raises(BadSetting, match="num_inference_steps = 60: too many for .*LCMScheduler"):
+        load(checkpoint("stable-diffusion"), scheduler="LCMScheduler", num_inference_steps=60)
+
+
 def save_lora(path: Path, checkpoint: Path) -> Path:
     """A LoRA of rank 2 on the queries of a UNet, as diffusers' training scripts save it."""
     unet = safetensors.torch.load_file(checkpoint / "unet/diffusion_pytorch_model.safetensors")
@@ -233,7 +238,9 @@ def test_a_lora_that_does_not_fit_is_one_line(checkpoint, tmp_path):
     for path, reason in [
         (strange, "lora.path = .*strange.safetensors: (holds nothing|does not fit)"),
         (pickled, "give a .safetensors file"),
-        (tmp_path / "missing.safetensors", "the Hub does not give it"),
+        (tmp_path / "missing.safetensors", "no such file; one of the Hub is <user>/<name>/<file>"),
+        ("missing.safetensors", "no such file; one of the Hub is <user>/<name>/<file>"),
+        ("somebody/something/missing.safetensors", "the Hub does not give it"),
     ]:
         with pytest.raises(BadSetting, match=reason):
             load(folder, lora={"path": str(path), "weight": 1.0})

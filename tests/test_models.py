@@ -441,9 +441,36 @@ def test_a_device_that_is_not_there_is_named():
             face_tiny(device="cuda")
 
 
-def test_the_code_of_one_backend_does_not_touch_the_fingerprint_of_another():
-    assert models.source_sha256("telea") == models.source_sha256("mean")
-    assert models.source_sha256("telea") != models.source_sha256("diffusers")
+def test_a_gpu_beyond_the_last_is_named(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(BadSetting, match="runtime.device = cuda:1: .*GPUs of cuda: 1, counted"):
+        face_tiny(device="cuda:1")
+
+
+def test_the_code_of_one_backend_does_not_touch_the_fingerprint_of_another(tmp_path, monkeypatch):
+    before = {name: models.source_sha256(name) for name in models.BACKENDS}
+    assert before["telea"] == before["mean"]
+    shutil.copytree(models.STAGES / "wizard", tmp_path / "wizard")
+    monkeypatch.setattr(models, "STAGES", tmp_path)
+    with open(tmp_path / "wizard" / "models" / "diffusion.py", "a") as code:
+        code.write("# changed\n")
+    assert models.source_sha256("diffusers") != before["diffusers"]
+    assert all(models.source_sha256(name) == before[name] for name in CLASSICAL)
+    with open(tmp_path / "wizard" / "models" / "filling.py", "a") as code:
+        code.write("# changed\n")
+    assert models.source_sha256("telea") != before["telea"]
+
+
+def test_a_variant_beside_the_plain_files_is_another_model(tmp_path):
+    folder = tmp_path / "both"
+    shutil.copytree(FACE_TINY, folder)
+    for weights in list(folder.rglob("*.safetensors")):
+        shutil.copyfile(weights, weights.with_suffix(".fp16.safetensors"))
+    plain, half = (face_tiny(model=str(folder), variant=one).identity for one in (None, "fp16"))
+    assert plain["checkpoint"] == half["checkpoint"] and plain != half
 
 
 @pytest.mark.parametrize(

@@ -115,5 +115,5 @@ def test_a_cache_removed_in_the_middle_of_a_run_costs_only_time(filled):
         while child.poll() is None:
             shutil.rmtree(filled / ".work", ignore_errors=True)
             time.sleep(0.01)
-    stage(filled, "inpaint")
+    assert child.returncode == 0
     assert digests(filled) == expected

@@ -1,5 +1,6 @@
 """Manifests, seeds, fingerprints, atomic writes, result cache: what makes a run repeatable."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -227,7 +228,8 @@ class ResultCache:
         """Keep bytes under their fingerprint."""
         kept = data + b"\n" + json.dumps(facts or {}, allow_nan=False).encode()
         digest = hashlib.sha256(key.encode() + kept).digest()
-        write_atomic(self._path(key), kept + digest, shared=True)
+        with contextlib.suppress(FileNotFoundError):  # the folder was deleted meanwhile
+            write_atomic(self._path(key), kept + digest, shared=True)
 
     def trim(self) -> None:
         """Delete the results that were used longest ago until the rest fits, and leftovers."""

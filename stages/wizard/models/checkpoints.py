@@ -227,9 +227,12 @@ def _locate_lora(path: str) -> Path:
         raise _bad("lora.path", path, "give a .safetensors file, here or <user>/<name>/<file>")
     if Path(path).is_file():
         return Path(path)
+    parts = Path(path).parts
+    if len(parts) < 3 or Path(path).is_absolute():
+        raise _bad("lora.path", path, "no such file; one of the Hub is <user>/<name>/<file>")
     try:
-        user, name, *rest = Path(path).parts
-        return Path(huggingface_hub.hf_hub_download(f"{user}/{name}", "/".join(rest)))
+        repository, file = "/".join(parts[:2]), "/".join(parts[2:])
+        return Path(huggingface_hub.hf_hub_download(repository, file))
     except (OSError, ValueError) as error:
         raise _not_had("lora.path", path, error) from None
 

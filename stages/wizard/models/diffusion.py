@@ -101,7 +101,8 @@ class Diffusion:
         if filled.shape[1:3] != (height, width):
             size = "×".join(map(str, filled.shape[1:3]))
             reason = f"{type(self._pipe).__name__} made {size} of {height}×{width} pixels"
-            return [Unusable(f"{reason}; try a smaller fetch.side")] * len(images)
+            hint = "try a smaller fetch.side, or inpaint.side for whole photographs"
+            return [Unusable(f"{reason}; {hint}")] * len(images)
         return [_to_uint8(one) for one in filled]
 
     def _text(self, prompts: Sequence[tuple[str, str]]) -> dict:
@@ -299,6 +300,8 @@ def load(
         "lora": lora,
     }
     pipe, family = checkpoints.open_pipeline(**chosen, scheduler=scheduler, dtype=dtype)
+    if scheduler:
+        _check_steps(pipe.scheduler, call["num_inference_steps"])
     pipe.set_progress_bar_config(disable=True)
     pipe.to(device)
     if not family.frames:  # convolutions read this order without copying, on CPU and CUDA
@@ -313,9 +316,22 @@ def load(
         "dtype": dtype,
         "device": device.split(":")[0],
     }
+    # Files of several variants may lie side by side, and one of them is loaded.
+    identity |= {"variant": variant} if variant else {}
     identity |= {"lora": lora["weight"]} if lora else {}
     identity |= {"compiled": True} if compile else {}
     return Diffusion(pipe, family, identity, call)
+
+
+def _check_steps(scheduler: diffusers.SchedulerMixin, steps: int) -> None:
+    """Raise BadSetting when a scheduler that was asked for cannot take so many steps."""
+    try:
+        scheduler.set_timesteps(steps)
+    except ValueError as error:
+        raise BadSetting(
+            f"inpaint.num_inference_steps = {steps}: too many for inpaint.scheduler "
+            f"{type(scheduler).__name__}: {error}"
+        ) from None
 
 
 def _pick_dtype(dtype: str, device: str) -> str:
@@ -323,4 +339,4 @@ def _pick_dtype(dtype: str, device: str) -> str:
         return dtype
     if not device.startswith("cuda"):
         return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
