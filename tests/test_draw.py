@@ -160,7 +160,10 @@ def test_undo_redo_and_invert_come_back_to_the_same_mask(page, photographs):
     assert np.array_equal(saved(page)[1], second)
     page.click("#clear")
     page.keyboard.press("Control+s")
-    assert "Nothing is hole" in page.locator("#status").inner_text()
+    assert "The hole is empty" in page.locator("#status").inner_text()
+    page.keyboard.press("i")
+    page.keyboard.press("Control+s")
+    assert "The hole covers everything" in page.locator("#status").inner_text()
 
 
 def test_the_keyboard_alone_draws(page, photographs):
@@ -212,7 +215,8 @@ def test_a_mask_is_loaded_to_go_on_and_one_of_another_size_is_refused(page, phot
     assert np.array_equal(saved(page)[1], first)
     Image.new("L", (30, 20)).save(tmp_path / "small.png")
     page.set_input_files("#load", tmp_path / "small.png")
-    page.get_by_text(f"30×20, its photograph {WIDE}×{TALL}; nothing was loaded").wait_for()
+    size = f"the mask is 30×20 pixels, its photograph {WIDE}×{TALL}; nothing was loaded"
+    page.get_by_text(size).wait_for()
     assert np.array_equal(saved(page)[1], first)
 
 
