@@ -179,6 +179,15 @@ def test_the_keyboard_alone_draws(page, photographs):
     assert box_of(hole) == (WIDE / 2, TALL / 2, WIDE / 2 + 16, TALL / 2 + 8)
 
 
+def test_no_key_draws_with_the_pan_tool(page, photographs):
+    open_photographs(page, photographs / "ball.jpg")
+    page.keyboard.press("h")
+    page.locator("#stage").focus()
+    for key in ("Space", "ArrowRight", "Space"):
+        page.keyboard.press(key)
+    assert page.locator("#undo").is_disabled()
+
+
 def test_one_finger_draws_and_two_zoom(browser, photographs):
     size = {"width": 390, "height": 844}
     with visit(browser, PAGE.as_uri(), viewport=size, has_touch=True) as page:
