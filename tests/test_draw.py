@@ -166,6 +166,16 @@ def test_undo_redo_and_invert_come_back_to_the_same_mask(page, photographs):
     assert "The hole covers everything" in page.locator("#status").inner_text()
 
 
+def test_a_step_taken_while_a_mask_is_written_is_not_saved(page, photographs):
+    open_photographs(page, photographs / "ball.jpg")
+    drag(page, (50, 50), (120, 60))
+    with page.expect_download():
+        page.evaluate("for (const id of ['save', 'invert']) document.getElementById(id).click()")
+    assert page.locator("#photographs").inner_text() == "• not saved: ball.jpg"
+    saved(page)
+    assert page.locator("#photographs").inner_text() == "✓ ball.jpg"
+
+
 def test_the_keyboard_alone_draws(page, photographs):
     open_photographs(page, photographs / "ball.jpg")
     page.keyboard.press("r")
