@@ -15,6 +15,7 @@ import pytest
 from clones import ROOT, setting
 from pages import violations, visit
 from PIL import Image
+from playwright.sync_api import expect
 
 import fetch
 import inpaint
@@ -51,6 +52,21 @@ def page(browser):
         yield opened
 
 
+@pytest.fixture
+def served(browser):
+    """The page from a server: the browser's private folder stands for one that a person chooses."""
+    handler = functools.partial(Quiet, directory=PAGE.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with visit(browser, f"http://127.0.0.1:{server.server_port}/draw.html") as opened:
+            opened.context.add_init_script(
+                "window.showDirectoryPicker = () => navigator.storage.getDirectory()"
+            )
+            opened.reload()
+            yield opened
+        server.shutdown()
+
+
 def open_photographs(page, *files):
     page.set_input_files("#open", files)
     page.locator("#in:not([disabled])").wait_for()
@@ -72,6 +88,11 @@ def drag(page, *points, button="left"):
     for point in points[1:]:
         page.mouse.move(*at(page, *point), steps=4)
     page.mouse.up(button=button)
+
+
+def turn_to(page, photograph, key):
+    page.keyboard.press(key)
+    expect(page.locator("#photographs")).to_have_value(str(photograph))
 
 
 def saved(page):
@@ -176,6 +197,21 @@ def test_a_step_taken_while_a_mask_is_written_is_not_saved(page, photographs):
     assert page.locator("#photographs").inner_text() == "✓ ball.jpg"
 
 
+def test_each_photograph_keeps_its_own_hole(page, photographs):
+    open_photographs(page, photographs / "ball.jpg", photographs / HOSTILE)
+    drag(page, (50, 50), (120, 60))
+    _, first = saved(page)
+    turn_to(page, 1, "PageDown")
+    assert page.locator("#save").is_disabled()
+    drag(page, (50, 110), (120, 120))
+    _, second = saved(page)
+    assert not (first & second).any()
+    turn_to(page, 0, "PageUp")
+    assert np.array_equal(saved(page)[1], first)
+    turn_to(page, 1, "PageDown")
+    assert np.array_equal(saved(page)[1], second)
+
+
 def test_the_keyboard_alone_draws(page, photographs):
     open_photographs(page, photographs / "ball.jpg")
     page.keyboard.press("r")
@@ -260,28 +296,46 @@ def test_names_and_files_of_others_do_no_harm(page, photographs, tmp_path):
     assert "/" not in download.suggested_filename
 
 
-def test_masks_go_into_the_chosen_folder_and_are_found_there_again(browser, photographs):
-    """The browser's private folder stands for the one that a person would choose."""
-    handler = functools.partial(Quiet, directory=PAGE.parent)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with visit(browser, f"http://127.0.0.1:{server.server_port}/draw.html") as page:
-            page.context.add_init_script(
-                "window.showDirectoryPicker = () => navigator.storage.getDirectory()"
-            )
-            masks = []
-            for turn in range(2):
-                page.reload()
-                open_photographs(page, photographs / "ball.jpg")
-                page.click("#folder")
-                if turn:
-                    page.get_by_text("ball.png is loaded").wait_for()
-                drag(page, (50, 50 + 30 * turn), (120, 60 + 30 * turn))
-                page.click("#save")
-                page.get_by_text("ball.png saved into").wait_for()
-                masks.append(np.array(page.evaluate(READ)).reshape(TALL, WIDE) > 0)
-        server.shutdown()
-    assert masks[0].any() and masks[1][masks[0]].all() and masks[1].sum() > masks[0].sum()
+def test_masks_go_into_the_chosen_folder_and_are_found_there_again(served, photographs):
+    masks = []
+    for turn in range(2):
+        served.reload()
+        open_photographs(served, photographs / "ball.jpg")
+        served.click("#folder")
+        if turn:
+            served.get_by_text("ball.png is loaded").wait_for()
+        drag(served, (50, 50 + 30 * turn), (120, 60 + 30 * turn))
+        masks.append(written(served))
+    assert grown(*masks)
+
+
+def test_a_hole_outlives_the_file_it_was_loaded_from(served, photographs):
+    """Saving replaces that file, and what was drawn on it is still there, back from another."""
+    open_photographs(served, photographs / "ball.jpg")
+    served.click("#folder")
+    drag(served, (50, 50), (120, 60))
+    loaded = written(served)
+    served.reload()
+    open_photographs(served, photographs / "ball.jpg", photographs / HOSTILE)
+    served.click("#folder")
+    served.get_by_text("ball.png is loaded").wait_for()
+    drag(served, (50, 80), (120, 90))
+    replaced = written(served)
+    drag(served, (50, 110), (120, 120))
+    turn_to(served, 1, "PageDown")
+    turn_to(served, 0, "PageUp")
+    assert grown(loaded, replaced) and grown(replaced, written(served))
+
+
+def written(page):
+    """The mask ball.png as bool array, from the folder that saving writes it into."""
+    page.click("#save")
+    expect(page.locator("#photographs option:checked")).to_have_text("✓ ball.jpg")
+    return np.array(page.evaluate(READ)).reshape(TALL, WIDE) > 0
+
+
+def grown(before, after):
+    return before.any() and after[before].all() and after.sum() > before.sum()
 
 
 READ = """async () => {
