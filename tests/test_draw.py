@@ -187,6 +187,25 @@ def test_undo_redo_and_invert_come_back_to_the_same_mask(page, photographs):
     assert "The hole covers everything" in page.locator("#status").inner_text()
 
 
+def test_what_is_asked_for_last_is_shown(page, photographs):
+    """Also when the one before is still being read: asked for at once, none is yet."""
+    last = shutil.copy(photographs / HOSTILE, photographs / "last.png")
+    open_photographs(page, photographs / "ball.jpg", photographs / HOSTILE, last)
+    for steps, number in (((1, 1), 2), ((-1, 1, -1), 1), ((-1, -1), 2)):
+        page.evaluate("steps => steps.forEach((step) => { go(step) })", steps)
+        expect(page.locator("#photographs")).to_have_value(str(number))
+    drag(page, (50, 50), (120, 60))
+    assert saved(page)[0].suggested_filename == "last.png"
+
+
+def test_a_mask_is_loaded_only_into_the_photograph_it_was_meant_for(page, photographs):
+    open_photographs(page, photographs / "ball.jpg", photographs / HOSTILE)
+    page.evaluate("const loading = load(photographs[1].file); go(1); loading")
+    expect(page.locator("#photographs")).to_have_value("1")
+    assert page.locator("#undo").is_disabled()
+    assert page.locator("#status").inner_text() == ""
+
+
 def test_a_step_taken_while_a_mask_is_written_is_not_saved(page, photographs):
     open_photographs(page, photographs / "ball.jpg")
     drag(page, (50, 50), (120, 60))
