@@ -312,7 +312,8 @@ def test_names_and_files_of_others_do_no_harm(page, photographs, tmp_path):
     drag(page, (50, 50), (120, 60))
     assert HOSTILE in page.locator("#photographs").inner_text()
     download, _ = saved(page)
-    assert "/" not in download.suggested_filename
+    # The browser writes _ for what no file on Windows may be called.
+    assert download.suggested_filename == HOSTILE.replace("<", "_").replace(">", "_")
 
 
 def test_masks_go_into_the_chosen_folder_and_are_found_there_again(served, photographs):
