@@ -71,7 +71,8 @@ def finish(data: bytes, result: np.ndarray, hole: np.ndarray) -> tuple[bytes, st
 
 def _note(photo: Image.Image) -> str:
     """What is lost whatever is done with it: Pillow reads 16 bits of colour as 8, of grey as 16."""
-    deep = any(";16" in str(tile[3]) for tile in photo.tile) and not photo.mode.startswith("I")
+    raw = [str(tile[3]) for tile in getattr(photo, "tile", ())]  # modes of the pixels in the file
+    deep = any(";16" in mode for mode in raw) and not photo.mode.startswith("I")
     return "its colours have 16 bits each, of which 8 are kept" if deep else ""
 
 
