@@ -332,6 +332,14 @@ def test_a_mask_at_the_size_of_the_original_goes_the_way_of_its_photograph(tmp_p
         files.load(tmp_path / "a.png", 10, 10, "white", original_size=(61, 40))
 
 
+@pytest.mark.parametrize(("side", "size"), [(480, (6000, 4000)), (56, (58, 87))])
+def test_the_centre_of_a_mask_never_reaches_beyond_it(tmp_path, side, size):
+    drawn = np.zeros(size[::-1], np.uint8)
+    drawn[: size[1] // 2] = 255
+    mask = files.load(save(tmp_path / "a.png", drawn), side, side, "white", original_size=size)
+    assert mask[: side // 2].all() and not mask[side // 2 + 1 :].any()
+
+
 def test_a_mask_that_lies_outside_what_fetch_keeps_says_so(tmp_path):
     drawn = np.zeros((40, 80), np.uint8)
     drawn[:, :10] = 255

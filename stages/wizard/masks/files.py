@@ -129,8 +129,9 @@ def _like_its_photograph(mask: np.ndarray, height: int, width: int) -> np.ndarra
     Any share of hole makes a pixel hole.
     """
     tall, wide = mask.shape
-    scale = min(tall / height, wide / width)
-    top, left = (tall - scale * height) // 2, (wide - scale * width) // 2
-    box = (left, top, left + scale * width, top + scale * height)
+    # Products first, which are exact: a rounded scale could reach beyond the mask.
+    across, down = min(wide, tall * width / height), min(tall, wide * height / width)
+    left, top = (wide - across) // 2, (tall - down) // 2
+    box = (left, top, left + across, top + down)
     shares = Image.fromarray(mask).convert("F")
     return np.asarray(shares.resize((width, height), Image.Resampling.BOX, box=box)) > 0
