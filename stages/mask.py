@@ -28,8 +28,12 @@ def main(params_path: Path) -> None:
     everything = params.load(params_path)
     settings, runtime = everything.mask, everything.runtime
     masks.check(settings.shape, settings.variant, settings.ratio)
-    library = files.Library(Path(settings.folder)) if settings.shape == "files" else None
-    photographs = records.usable(records.read(DATA / "images.jsonl"))
+    fetched = records.read(DATA / "images.jsonl")
+    photographs = records.usable(fetched)
+    library = None
+    if settings.shape == "files":
+        names = (photo[key] for photo in fetched for key in ("id", "source_name"))
+        library = files.Library(Path(settings.folder), names)
 
     folder = records.Folder(DATA / "masks")
     work = partial(draw_all, settings=settings, library=library)
@@ -56,7 +60,8 @@ def draw_all(
         count = 8 if photo["source"] == "samples" else 1
     found: Sequence[Path | None] = [None] * count
     if library and settings.pairing == "name":
-        found = library.of(photo["source_name"]) or [None]
+        # By its id first: it alone tells trip/a.png, which is trip-a, from a.png.
+        found = library.of(photo["id"]) or library.of(photo["source_name"]) or [None]
     pixels = images.load(DATA / photo["file"])
     return [draw(photo, k, pixels, path, settings, library) for k, path in enumerate(found)]
 

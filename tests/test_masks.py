@@ -225,39 +225,49 @@ def test_own_masks_are_paired_by_name(tmp_path, square):
     (tmp_path / "cat.txt").write_text("not a mask")
     (tmp_path / ".cat_hidden.png").write_text("")
     os.mkfifo(tmp_path / "cat_pipe.png")
-    library = files.Library(tmp_path)
+    library = files.Library(tmp_path, ["cat.jpg", "cats", "dog"])
     expected = ["cat.png", "cat_left eye.tif", "cat_mask000.jpg"]
     for name in ("cat.jpg", "cat", "cat.avif", "holidays/cat.JP2"):
         assert [path.name for path in library.of(name)] == expected
     assert library.of("bird") == []
     with pytest.raises(BadSetting, match="no such folder"):
-        files.Library(tmp_path / "none")
+        files.Library(tmp_path / "none", [])
+
+
+def test_a_mask_belongs_to_the_longest_name_that_it_begins_with(tmp_path, square):
+    save(tmp_path / "beach_2.png", square)
+    library = files.Library(tmp_path, ["beach.jpg", "beach_2.jpg"])
+    assert library.of("beach.jpg") == [] and library.of("beach_2.jpg") == library.paths
+    save(tmp_path / "beach_mask.png", square)
+    library = files.Library(tmp_path, ["beach.jpg", "beach_2.jpg"])
+    assert [path.name for path in library.of("beach.jpg")] == ["beach_mask.png"]
+    assert files.Library(tmp_path, ["beach.jpg"]).of("beach.jpg") == library.paths
 
 
 @pytest.mark.parametrize("suffix", images.SUFFIXES)
 def test_a_mask_is_found_for_every_format_that_is_read(tmp_path, square, suffix):
     save(tmp_path / "cat.png", square)
-    assert files.Library(tmp_path).of(f"cat{suffix}")
+    assert files.Library(tmp_path, ["cat"]).of(f"cat{suffix}")
 
 
 def test_finding_masks_takes_time_by_their_number_only(tmp_path):
     for number in range(2000):
         (tmp_path / f"face_{number:04d}_mask000.png").touch()
     start = time.monotonic()
-    library = files.Library(tmp_path)
+    library = files.Library(tmp_path, [f"face_{number:04d}.jpg" for number in range(2000)])
     assert all(len(library.of(f"face_{number:04d}.jpg")) == 1 for number in range(2000))
     assert time.monotonic() - start < 5  # it took 50 s when each photograph listed the folder
 
 
 def test_one_file_serves_every_photograph(tmp_path, square):
     path = save(tmp_path / "watermark.png", square)
-    assert files.Library(path).of("any.jpg") == [path]
+    assert files.Library(path, []).of("any.jpg") == [path]
 
 
 def test_a_library_mask_is_drawn_by_seed_and_stretched_by_nearest(tmp_path, square):
     for name in "abcdefgh":
         save(tmp_path / f"{name}.png", square)
-    library = files.Library(tmp_path)
+    library = files.Library(tmp_path, [])
     names = [library.draw(np.random.default_rng(seed)).name for seed in range(40)]
     assert names == [library.draw(np.random.default_rng(seed)).name for seed in range(40)]
     assert len(set(names)) == 8
@@ -266,7 +276,7 @@ def test_a_library_mask_is_drawn_by_seed_and_stretched_by_nearest(tmp_path, squa
     )
     with pytest.raises(BadSetting, match="no mask in it"):
         (tmp_path / "empty").mkdir()
-        files.Library(tmp_path / "empty").draw(np.random.default_rng(0))
+        files.Library(tmp_path / "empty", []).draw(np.random.default_rng(0))
 
 
 def test_polarity_is_what_is_stated(tmp_path, square):
@@ -392,6 +402,27 @@ def test_the_mask_stage_uses_masks_of_ones_own(tmp_path, square):
     code, said = run_stage(tmp_path, "mask", max_failures=2, **own)
     assert code == 1 and "cat" in said and "no hole in any photograph" in said
     assert "Traceback" not in said
+
+
+def test_a_mask_may_be_called_by_the_id_of_its_photograph(tmp_path, square):
+    """As data/own/draw.html saves it where data/images/<id>.png was drawn on."""
+    for folder in ("photos/trip", "mine"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("a.png", "trip/a.png"):
+        Image.new("RGB", (60, 40)).save(tmp_path / "photos" / name)
+    assert run_stage(tmp_path, "fetch", source="photos", side=64)[0] == 0
+    holes = {"a": np.eye(64, k=-9), "trip-a": np.eye(64, k=9)}
+    own = {"shape": "files", "folder": "mine"}
+    for photo_id, hole in holes.items():
+        save(tmp_path / "mine" / f"{photo_id}.png", 255 * hole)
+    code, said = run_stage(tmp_path, "mask", **own)
+    assert code == 0, said
+    for photo_id, hole in holes.items():
+        mask = images.load_mask(tmp_path / "data/masks" / f"{photo_id}_mask000.png")
+        assert np.array_equal(mask, hole > 0)
+    rows = (tmp_path / "data/images.jsonl").read_text()
+    (tmp_path / "data/images.jsonl").write_text(rows.replace('"trip/a.png"', '"row 3: a.webp"'))
+    assert run_stage(tmp_path, "mask", **own)[0] == 0
 
 
 def test_a_mask_fits_its_photograph_as_viewers_show_it(tmp_path):

@@ -1,5 +1,6 @@
 """Masks that a user brings along: found by name or drawn from a library, and checked."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,11 @@ BYTES_PER_PIXEL = 8
 class Library:
     """The masks of a folder, or the one mask that a file is, listed once.
 
-    Raises BadSetting when there is nothing to list.
+    `photographs` are the names (with or without suffix) by which masks may be called. Raises
+    BadSetting when there is nothing to list.
     """
 
-    def __init__(self, place: Path):
+    def __init__(self, place: Path, photographs: Iterable[str]):
         self._is_file = place.is_file()
         if self._is_file:
             self.paths = [place]
@@ -31,30 +33,32 @@ class Library:
             self.paths = sorted(path for path in place.iterdir() if _is_mask(path))
         else:
             raise BadSetting(f"mask.folder = {str(place)!r}: no such folder or file")
-        self._of: dict[str, list[Path]] = {}
+        self._of: dict[str, list[Path]] = {_stem(name): [] for name in photographs}
         for path in self.paths:
             words = path.stem.split("_")
-            for count in range(1, len(words) + 1):
-                self._of.setdefault("_".join(words[:count]), []).append(path)
+            names = ("_".join(words[:count]) for count in range(len(words), 0, -1))
+            if owner := next((name for name in names if name in self._of), None):
+                self._of[owner].append(path)
 
     def of(self, name: str) -> list[Path]:
         """The masks of the photograph called `name` (with or without suffix), by file name.
 
         A mask is called `<name>.png`, `<name>_mask.png`, `<name>_mask000.png` or
-        `<name>_<any>.png`; every other suffix of a photograph does as well. Where another
-        photograph's name begins with this one's and an underscore, its masks are found for both:
-        name photographs apart. A single file is everyone's.
+        `<name>_<any>.png`; every other suffix of a photograph does as well. Where several
+        photographs' names begin a mask's, it belongs to the longest. A single file is everyone's.
         """
-        if self._is_file:
-            return self.paths
-        stem = Path(name).stem if Path(name).suffix.lower() in SUFFIXES else Path(name).name
-        return self._of.get(stem, [])
+        return self.paths if self._is_file else self._of.get(_stem(name), [])
 
     def draw(self, rng: np.random.Generator) -> Path:
         """Any one of the masks. Raises BadSetting when there are none."""
         if not self.paths:
             raise BadSetting("mask.folder: no mask in it; put some there or name another folder")
         return self.paths[rng.integers(len(self.paths))]
+
+
+def _stem(name: str) -> str:
+    path = Path(name)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
 
 
 def _is_mask(path: Path) -> bool:
