@@ -10,6 +10,7 @@ it stopped. Settings: the blocks ``fetch`` and ``runtime`` of params.yaml.
 """
 
 import hashlib
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -92,7 +93,8 @@ def prepare(
     key = records.fingerprint(
         source=sha256, side=side, eyes=eyes, pixel_md5=photo.pixel_md5, code=CODE
     )
-    if entry := cache.get(key):
+    entry = cache.get(key)
+    if entry and math.prod(entry.facts["original_size"]) <= settings.max_pixels:
         png, facts = entry.data, entry.facts
     else:
         try:

@@ -616,17 +616,32 @@ def test_adding_a_file_changes_no_other_row(run, album):
 # --- the result cache and repetition
 
 
-def test_second_run_decodes_nothing_and_gives_the_same_bytes(run, album, monkeypatch):
-    run(album)
-    before = Path("data/images.jsonl").read_bytes()
+def count_decoded(monkeypatch) -> list:
+    """A list that gets an item for each photograph that is decoded from now on."""
     decoded = []
     read = images.read
     monkeypatch.setattr(images, "read", lambda *a, **k: decoded.append(a) or read(*a, **k))
+    return decoded
+
+
+def test_second_run_decodes_nothing_and_gives_the_same_bytes(run, album, monkeypatch):
+    run(album)
+    before = Path("data/images.jsonl").read_bytes()
+    decoded = count_decoded(monkeypatch)
     run(album)
     assert not decoded and Path("data/images.jsonl").read_bytes() == before
     (album / "new.png").write_bytes(encoded(5))
     run(album)
     assert len(decoded) == 1
+
+
+def test_a_lower_limit_holds_for_what_is_in_the_cache_too(run, album):
+    before = list(run(album, max_pixels=40 * 32))
+    with pytest.raises(console.TooManyFailures):
+        run(album, max_pixels=40 * 32 - 1)
+    errors = {row["error"] for row in records.read("data/images.jsonl")}
+    assert errors == {"40×32 pixels exceed fetch.max_pixels 1279"}
+    assert list(run(album, max_pixels=40 * 32)) == before
 
 
 def test_another_version_of_a_library_decodes_anew(tmp_path, album):
@@ -661,7 +676,9 @@ def test_killed_run_resumes(run, album, monkeypatch):
     assert not Path("data/images.jsonl").exists()
     assert len(list(Path(".work/fetch").rglob("*.png"))) == 1
     monkeypatch.setattr(fetch, "prepare", prepare)
+    decoded = count_decoded(monkeypatch)
     assert names(run(album)) == ALBUM
+    assert len(decoded) == 2
 
 
 def test_workers_do_not_change_a_byte(run, album):
