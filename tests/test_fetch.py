@@ -364,10 +364,21 @@ def test_metadata_in_a_folder_below_speaks_of_that_folder(run, album):
     assert prompts(run(album)) == {"a.jpg": None, "a.png": None, "trip/a.png": "far"}
 
 
+def test_a_caption_may_hold_whatever_json_allows(run, album):
+    rows = [{"file_name": "a.jpg", "text": "one\u2028two\x85three"}]
+    rows.append({"file_name": "a.png", "text": "half \ud83d"})
+    lines = [json.dumps(rows[0], ensure_ascii=False), json.dumps(rows[1])]
+    (album / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    told = prompts(run(album))
+    assert told == {"a.jpg": "one\u2028two\x85three", "a.png": r"half \ud83d", "trip/a.png": None}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "line"),
     [
-        ("metadata.jsonl", "{not json", r"metadata.jsonl: cannot be read"),
+        ("metadata.jsonl", "{not json", r"metadata.jsonl:1: not JSON: .*, column 2$"),
+        ("metadata.jsonl", '{"file_name": "a.png"}\r\n\n[', "jsonl:3: not JSON: .*, column 2$"),
+        ("metadata.jsonl", "[" * 99_999, r"metadata.jsonl: cannot be read: maximum recursion"),
         ("metadata.jsonl", '{"text": "x"}', r"metadata.jsonl:1: no file_name"),
         ("metadata.jsonl", '{"file_name": "a.png", "text": 7}', "prompt is not text"),
         ("metadata.csv", "file_name,text\na.png,x\na.png,y\n", "csv:3: a second row for a.png"),

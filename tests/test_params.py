@@ -24,6 +24,8 @@ BAD = [
     ("ratio: 0.25", "prompt: a cat", "mask.prompt: unknown key; did you mean inpaint.prompt?"),
     ("ratio: 0.25", "no: 0.25", "mask.no: unknown key; allowed: shape, ratio,"),
     ("ratio: 0.25", "1: 0.25", "mask.1: unknown key; allowed: shape, ratio,"),
+    ("source: samples", "source: ~photos/cat", "fetch.source = '~photos/cat': no such path: Could"),
+    ("source: samples", 'source: "a\\0b"', "fetch.source = 'a\\x00b': no such path: embedded null"),
     ("side: 128", "side: 100", "fetch.side = 100: allowed: a whole number ≥ 32"),
     ("side: 128", "side: big", "fetch.side = 'big': allowed: a whole number"),
     ("keep_raw: false", "keep_raw: 1", "inpaint.keep_raw = 1: allowed: true, false"),
@@ -102,11 +104,18 @@ def test_a_wrong_setting_is_explained_in_one_line(tmp_path, good, bad, line):
     "source", ["data/own/results", "data/own/results/trip", "data/own/", "data/own/**/*.jpg", "."]
 )
 def test_what_finish_writes_is_no_source(tmp_path, source):
-    with pytest.raises(BadSetting, match="takes in data/own/results, where stages/finish.py") as e:
+    with pytest.raises(BadSetting, match="includes data/own/results, where stages/finish.py") as e:
         load(tmp_path, DEFAULT.replace("source: samples", f"source: {source}"))
     assert "\n" not in str(e.value)
     for fine in ("data/own/photos", "data/own/*.jpg", "data/own/results-of-others", "me/data"):
         load(tmp_path, DEFAULT.replace("source: samples", f"source: {fine}"))
+
+
+def test_links_in_a_circle_are_no_source(tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(BadSetting, match="circle': no such path: Symlink loop") as e:
+        load(tmp_path, DEFAULT.replace("source: samples", f"source: {tmp_path}/circle"))
+    assert "\n" not in str(e.value)
 
 
 def test_a_range_is_a_ratio_too(tmp_path):

@@ -51,13 +51,17 @@ class Fetch(Block):
     @model_validator(mode="after")
     def _results_are_no_photographs(self):
         results = Path(RESULTS).resolve()
-        pattern = Path(self.source.removeprefix("file://")).expanduser().resolve()
+        shown = repr(without_secrets(self.source))
+        try:
+            pattern = Path(self.source.removeprefix("file://")).expanduser().resolve()
+        except (RuntimeError, OSError, ValueError) as error:  # unknown ~user, links in a circle
+            raise ValueError(f"source = {shown}: no such path: {error}") from None
         fixed = Path(re.split(r"[*?\[]", str(pattern))[0])
         within = results.is_relative_to(pattern) or fixed.is_relative_to(results)
         if within or any(fnmatch(str(results), str(one)) for one in (pattern, pattern.parent)):
             raise ValueError(
-                f"source = {without_secrets(self.source)!r}: takes in {RESULTS}, where "
-                "stages/finish.py writes; give the folder of the originals alone"
+                f"source = {shown}: includes {RESULTS}, where stages/finish.py writes; give the "
+                "folder of the originals alone"
             )
         return self
 

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from wizard.console import BadSetting
 from wizard.images import SUFFIXES
 from wizard.records import Unusable
+from wizard.sources.photo import printable
 
 METADATA = ("metadata.jsonl", "metadata.csv")
 COLUMNS = {"text": "prompt", "negative_prompt": "negative_prompt"}
@@ -103,11 +104,15 @@ def _rows(name: str, read: Callable[[str], bytes]) -> Iterator[tuple[int, dict]]
             for row in reader:
                 yield reader.line_num, row
         else:
-            for line, content in enumerate(text.splitlines(), 1):
+            # Not splitlines, which splits at U+2028 and the like too: JSON allows them in text.
+            for line, content in enumerate(text.split("\n"), 1):
                 if content.strip():
                     yield line, json.loads(content)
     except Unusable as error:
         raise BadSetting(str(error)) from None
+    except json.JSONDecodeError as error:
+        place = f"{name}:{line}"
+        raise BadSetting(f"{place}: not JSON: {error.msg}, column {error.colno}") from None
     except (csv.Error, ValueError, RecursionError) as error:
         raise BadSetting(f"{name}: cannot be read: {error}") from None
 
@@ -121,4 +126,5 @@ def _facts(row: dict, place: str) -> tuple[str, dict[str, str]]:
     for key, text in facts.items():
         if not isinstance(text, str) or len(text) > MAX_LENGTH:
             raise BadSetting(f"{place}: {key} is not text of at most {MAX_LENGTH} characters")
-    return name, {key: text.strip() for key, text in facts.items()}
+    # JSON can escape half a surrogate pair, which no UTF-8 can hold.
+    return name, {key: printable(text.strip()) for key, text in facts.items()}
