@@ -195,6 +195,12 @@ def test_zip_gives_the_same_bytes_as_its_folder(run, album):
     assert {path.name: path.read_bytes() for path in Path("data/images").iterdir()} == before
 
 
+@pytest.mark.parametrize("odd", ["trip #1", "who?", "[1]"])
+def test_archive_whose_name_looks_like_a_part_of_an_address(run, album, odd):
+    path = zipped(album)
+    assert names(run(path.rename(path.with_stem(odd)))) == ALBUM
+
+
 @pytest.mark.parametrize("suffix", [".tar", ".tgz", ".tar.xz"])
 def test_tar(run, album, suffix):
     assert names(run(tarred(album, suffix))) == TARRED
@@ -442,8 +448,9 @@ def test_parquet_rows_get_their_number_as_id(run, tmp_path, paths):
 def test_parquet_glob_and_column(run, tmp_path):
     for part in "ab":
         parquet(tmp_path / f"{part}.parquet", column="face")
-    rows = run(f"{tmp_path}/*.parquet", column="face")
-    assert list(names(rows)) == [f"{number:05d}" for number in range(6)]
+    for pattern in ("*.parquet", "?.parquet"):
+        rows = run(f"{tmp_path}/{pattern}", column="face")
+        assert list(names(rows)) == [f"{number:05d}" for number in range(6)]
 
 
 def test_unknown_column_names_those_there_are(run, tmp_path):
@@ -711,7 +718,8 @@ def test_sources_tell_a_path_from_a_hub_id(album, monkeypatch):
     kinds = {
         "samples": "samples", "ffhq": "ffhq", "trip": "files", "./samples": "files",
         "photos.zip": "files", "a/b/c": "files", "s3://bucket/key": "files",
-        "x/y.parquet": "parquet", "https://host/x.parquet": "parquet",
+        "x/y.parquet": "parquet", "https://host/x.parquet?key=1#top": "parquet",
+        "train-0000?.parquet": "parquet", "trip.parquet #1.zip": "files",
         "someone/faces": "hub", "mnist": "hub",
     }  # fmt: skip
     assert {source: sources.kind(source) for source in kinds} == kinds

@@ -380,9 +380,10 @@ def test_a_pipe_is_not_waited_for(run, album, tmp_path):
     os.mkfifo(album / "pipe.png")
     rows, _ = run(album)
     assert rows["good.png"]["status"] == "ok" and rows["pipe.png"]["error"] == "not a regular file"
-    os.mkfifo(tmp_path / "pipe.tar")
-    with pytest.raises(OSError, match="not a regular file"):
-        run(tmp_path / "pipe.tar")
+    for archive in ("pipe.tar", "pipe.zip"):
+        os.mkfifo(tmp_path / archive)
+        with pytest.raises(OSError, match="not a regular file"):
+            run(tmp_path / archive)
 
 
 def test_a_short_file_takes_little_memory(album):

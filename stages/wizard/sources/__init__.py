@@ -1,13 +1,12 @@
 """Where photographs come from: one file per kind of source, one line each in the table below."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 
 from wizard.console import BadSetting
-from wizard.sources.photo import Collection, Photo, Request, refused
+from wizard.sources.photo import Collection, Photo, Request, plain_path, refused
 
 # kind of source → the settings beyond start and count that it listens to
 SOURCES = {
@@ -26,7 +25,7 @@ def kind(source: str) -> str:
     """
     if source in ("samples", "ffhq"):
         return source
-    if re.split(r"[?#]", source.lower())[0].endswith(".parquet"):
+    if plain_path(source).lower().endswith(".parquet"):
         return "parquet"
     is_path = (
         os.path.exists(source)

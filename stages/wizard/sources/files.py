@@ -24,6 +24,7 @@ from wizard.images import SUFFIXES
 from wizard.records import Unusable
 from wizard.sources import archives, captions
 from wizard.sources.photo import (
+    WEB,
     Collection,
     InTurn,
     Photo,
@@ -32,13 +33,13 @@ from wizard.sources.photo import (
     file_ids,
     is_hidden,
     is_image,
+    plain_path,
     printable,
     refused,
 )
 
 ZIP = (".zip",)
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-WEB = ("http://", "https://")
 SILENCE_S = 30  # after which a web server is given up
 
 
@@ -87,7 +88,7 @@ def _listing(source: str) -> tuple[FileSystem, dict[str, str]]:
     """All files that the source names: their names in it, and where to find them."""
     is_web = source.startswith(WEB)
     system, place = fsspec.core.url_to_fs(source, **(_patience() if is_web else {}))
-    bare = re.split(r"[?#]", place)[0] if is_web else place
+    bare = plain_path(place)
     # Asked whether it is a folder, an HTTP file system downloads the file to look for links.
     is_file = bare.lower().endswith(ZIP + TAR + SUFFIXES) and not os.path.isdir(place)
     if is_file and (is_web or system.exists(place)):
@@ -97,8 +98,7 @@ def _listing(source: str) -> tuple[FileSystem, dict[str, str]]:
     else:
         base = re.split(r"[*?\[]", place)[0].rpartition("/")[0]
         found = [path for path in system.glob(place) if not system.isdir(path)]
-    plain = ((re.split(r"[?#]", path)[0] if is_web else path, path) for path in found)
-    return system, {name.removeprefix(base).lstrip("/"): path for name, path in plain}
+    return system, {plain_path(path).removeprefix(base).lstrip("/"): path for path in found}
 
 
 def _patience() -> dict:
@@ -142,12 +142,17 @@ def _captioned(photo_id: str, shown: str, name: str, read, told: captions.Captio
 
 def _open(system: FileSystem, path: str) -> IO[bytes]:
     """A file to be read from its beginning to its end."""
-    if isinstance(system, LocalFileSystem) and not stat.S_ISREG(os.stat(path).st_mode):
-        raise Unusable("not a regular file")  # a pipe would be waited for without end
+    _refuse_pipe(system, path)
     if path.startswith(WEB):
         # One request for all of it. A block size of 0 asks for a stream, whose size is not used.
         return system.open(path, "rb", block_size=0, size=1)
     return system.open(path, "rb")
+
+
+def _refuse_pipe(system: FileSystem, path: str) -> None:
+    """Raise Unusable for what would be waited for without end."""
+    if isinstance(system, LocalFileSystem) and not stat.S_ISREG(os.stat(path).st_mode):
+        raise Unusable("not a regular file")
 
 
 def _read(system: FileSystem, files: dict[str, str], max_bytes: int, name: str) -> bytes:
@@ -187,7 +192,8 @@ def _members(
 ) -> Iterator[Photo]:
     last = "its beginning"
     try:
-        if re.split(r"[?#]", path)[0].lower().endswith(ZIP):
+        if plain_path(path).lower().endswith(ZIP):
+            _refuse_pipe(system, path)
             members = _zip(system.open(path, "rb"), prefix, request.max_bytes)
         else:
             members = _tar(_open(system, path), prefix, request.max_bytes, in_turn)

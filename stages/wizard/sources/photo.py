@@ -13,6 +13,7 @@ from wizard.records import Unusable
 
 # The most that uncompressed RGBA of 16 bits needs; a longer file is no photograph of that size.
 BYTES_PER_PIXEL = 8
+WEB = ("http://", "https://")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Collection:
     photos: Iterator[Photo]
     notes: tuple[str, ...] = ()
     is_far: bool = False
+
+
+def plain_path(address: str) -> str:
+    """A web address without query and fragment; a path as it is: there # and ? are ordinary."""
+    return re.split(r"[?#]", address)[0] if address.startswith(WEB) else address
 
 
 def is_hidden(name: str) -> bool:
