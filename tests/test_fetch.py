@@ -25,6 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import check
 import fetch
 from wizard import console, images, records, sources
 from wizard.sources import align
@@ -582,6 +583,21 @@ def test_impossible_source_is_one_line_and_leaves_outputs_alone(run, changes, me
         run(**changes)
     assert "\n" not in str(caught.value)
     assert Path("data/images/kept.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": "samples", "revision": "v1"}, "fetch.revision = 'v1': has no meaning"),
+        ({"source": "samples", "start": 2}, "there are 2 samples"),
+        ({"source": "ffhq", "side": 128}, "fetch.revision is null: no commit of nuwandaa"),
+        ({"source": "ffhq", "side": 64}, "fetch.side = 64: ffhq comes at"),
+    ],
+)
+def test_check_refuses_what_fetch_would_before_anything_is_deleted(run, changes, message):
+    with pytest.raises(console.BadSetting, match=message):
+        check.main(settings(Path.cwd(), **changes))
+    assert not Path("data/checked").exists()
 
 
 def test_start_behind_the_last_photograph(run, album):

@@ -458,9 +458,20 @@ def test_a_library_serves_photographs_of_any_number(tmp_path, square):
 
 
 def test_a_name_that_no_shape_has_is_refused_before_anything_is_deleted(tmp_path):
+    kept = tmp_path / "data/masks/kept.png"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"earlier")
     for stage in ("check", "mask"):
         code, said = run_stage(tmp_path, stage, shape="circle")
         assert code == 2 and said.count("\n") == 1 and "mask.shape = 'circle': allowed:" in said
+        assert kept.read_bytes() == b"earlier"
+
+
+def test_check_refuses_a_folder_of_masks_that_is_not_there(tmp_path):
+    code, said = run_stage(tmp_path, "check", shape="files", folder="mine")
+    assert code == 2 and said == "check.py: mask.folder = 'mine': no such folder or file\n"
+    (tmp_path / "mine").mkdir()
+    assert run_stage(tmp_path, "check", shape="files", folder="mine") == (0, "")
 
 
 def scratched(photograph, tone=(242, 240, 235), ratio=0.05, seed=0):

@@ -16,6 +16,8 @@ SOURCES = {
     "parquet": ("column", "caption_column"),
     "hub": ("revision", "column", "caption_column"),
 }
+# kinds with a `check` of their own; their files import nothing heavy at the top
+WITH_CHECK = ("samples", "ffhq")
 
 
 def kind(source: str) -> str:
@@ -37,11 +39,10 @@ def kind(source: str) -> str:
     return "files" if is_path else "hub"
 
 
-def collect(request: Request) -> Collection:
-    """Open a source; its photographs are read only as they are iterated.
+def check(request: Request) -> None:
+    """Whether the fetch settings fit each other, asked before any work and without the source.
 
-    Ids are unique: a second photograph under an id that was given before fails. Raises BadSetting
-    or OSError, in one line, when the source cannot be what the settings say.
+    Raises BadSetting, which names the setting and what is allowed.
     """
     name = kind(request.source)
     for setting in ("revision", "column", "caption_column", "metadata"):
@@ -51,6 +52,18 @@ def collect(request: Request) -> Collection:
                 f"fetch.{setting} = {value!r}: has no meaning for fetch.source "
                 f"{request.shown!r} (a source of kind {name}); set it to null"
             )
+    if name in WITH_CHECK:
+        import_module(f"wizard.sources.{name}").check(request)
+
+
+def collect(request: Request) -> Collection:
+    """Open a source; its photographs are read only as they are iterated.
+
+    Ids are unique: a second photograph under an id that was given before fails. Raises BadSetting
+    or OSError, in one line, when the source cannot be what the settings say.
+    """
+    check(request)
+    name = kind(request.source)
     collection = import_module(f"wizard.sources.{name}").collect(request)
     return replace(collection, photos=_distinct(collection.photos))
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from wizard.console import BadSetting
-from wizard.sources import hub
 from wizard.sources.photo import Collection, Photo, Request, refused
 
 
@@ -32,6 +31,22 @@ MIRRORS = {
 }
 
 
+def check(request: Request) -> None:
+    """Raise BadSetting for a size that no mirror has, and without a commit to read."""
+    if request.side not in MIRRORS:
+        raise BadSetting(
+            f"fetch.side = {request.side}: ffhq comes at {', '.join(map(str, MIRRORS))}; for "
+            "another size name a mirror or folder as fetch.source"
+        )
+    mirror = MIRRORS[request.side]
+    if not (request.revision or mirror.revision):
+        raise BadSetting(
+            f"fetch.revision is null: no commit of {mirror.name} is pinned for size "
+            f"{request.side}; set one from https://huggingface.co/datasets/{mirror.name}/commits/"
+            "main, or 'main' for the newest, whose commit the manifest then records"
+        )
+
+
 def collect(request: Request) -> Collection:
     """``count`` images from number ``start`` on, at 128, 256, 512 or 1024 pixels.
 
@@ -41,19 +56,10 @@ def collect(request: Request) -> Collection:
     of the 1024 mirror must have the official pixel MD5. Skipping to ``start`` reads what lies
     before it. Raises BadSetting or OSError.
     """
-    if request.side not in MIRRORS:
-        raise BadSetting(
-            f"fetch.side = {request.side}: ffhq comes at {', '.join(map(str, MIRRORS))}; for "
-            "another size name a mirror or folder as fetch.source"
-        )
+    from wizard.sources import hub  # heavy, and of no use to check
+
     mirror = MIRRORS[request.side]
     revision = request.revision or mirror.revision
-    if revision is None:
-        raise BadSetting(
-            f"fetch.revision is null: no commit of {mirror.name} is pinned for size "
-            f"{request.side}; set one from https://huggingface.co/datasets/{mirror.name}/commits/"
-            "main, or 'main' for the newest, whose commit the manifest then records"
-        )
     # Read first: a wrong path should not wait for the network.
     official = _metadata(request.metadata) if request.metadata else {}
     collection = hub.collect(replace(request, source=mirror.name, revision=revision))

@@ -30,11 +30,15 @@ SAMPLES = {
 }
 
 
+def check(request: Request) -> None:
+    """Raise BadSetting when no sample is asked for."""
+    if request.start >= len(SAMPLES):
+        raise BadSetting(f"fetch.start = {request.start}: there are {len(SAMPLES)} samples")
+
+
 def collect(request: Request) -> Collection:
     """The portraits of scikit-image and Matplotlib, to be framed by their eyes."""
     chosen = list(SAMPLES)[request.start : request.stop]
-    if not chosen:
-        raise BadSetting(f"fetch.start = {request.start}: there are {len(SAMPLES)} samples")
     return Collection("samples", len(chosen), (_photo(name) for name in chosen))
 
 
