@@ -358,12 +358,12 @@ def test_captions_of_the_folder_and_beside_a_photograph(run, album, form, packed
         assert "captions of photographs that are missing: gone.png" in capsys.readouterr().err
 
 
-def test_photographs_of_one_name_are_told_apart_and_a_line_says_so(run, album, capsys):
+def test_photographs_of_the_same_name_get_longer_ids_and_a_line_says_so(run, album, capsys):
     assert [row["id"] for row in run(album)] == list(ALBUM)
-    assert "of one name, so told apart by longer ids: a.jpg, a.png\n" in capsys.readouterr().err
+    assert "fetch: same name, so given longer ids: a.jpg, a.png\n" in capsys.readouterr().err
     (album / "a.jpg").unlink()
     run(album)
-    assert "of one name" not in capsys.readouterr().err
+    assert "same name" not in capsys.readouterr().err
 
 
 def test_metadata_in_a_folder_below_speaks_of_that_folder(run, album):

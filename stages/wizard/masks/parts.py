@@ -41,7 +41,8 @@ def draw(
     if not aligned or height != width:
         raise Unusable(
             "mask.shape parts does not apply: the photograph is not framed like FFHQ, so the "
-            "places of eyes, nose and mouth are unknown; take FFHQ or the samples"
+            "places of eyes, nose and mouth are unknown; take FFHQ or the samples, with "
+            "fetch.fit: square"
         )
     if variant == "random":
         variant = list(PARTS)[rng.integers(len(PARTS))]

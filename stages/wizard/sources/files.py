@@ -115,7 +115,7 @@ def _notes(files: dict[str, str], ids: dict[str, str], told: captions.Captions) 
         notes.append(f"fetch: captions of photographs that are missing: {_first(told.strays)}")
     twins = [name for name, own in ids.items() if own != file_ids([name])[name]]
     if twins:
-        notes.append(f"fetch: of one name, so told apart by longer ids: {_first(twins)}")
+        notes.append(f"fetch: same name, so given longer ids: {_first(twins)}")
     return tuple(notes)
 
 
