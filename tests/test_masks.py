@@ -457,6 +457,34 @@ def test_a_library_serves_photographs_of_any_number(tmp_path, square):
     assert [row["mask"] for row in hole_rows(tmp_path)] == [0, 1, 0, 1]
 
 
+def test_a_range_is_drawn_from_for_each_mask(tmp_path):
+    photographs(tmp_path, ("cat.png", (60, 40)))
+    code, said = run_stage(tmp_path, "mask", shape="box", ratio="[0.2, 0.6]", per_image=12)
+    assert code == 0, said
+    shares = [row["hole_fraction"] for row in hole_rows(tmp_path)]
+    assert 0.19 < min(shares) < 0.3 and 0.5 < max(shares) < 0.61 and len(set(shares)) > 6
+
+
+@pytest.mark.parametrize(
+    ("source", "fit", "framed"),
+    [
+        ("samples", "square", True),
+        ("samples", "whole", False),
+        ("FFHQ thumbnails", "square", True),
+        ("photos", "square", False),
+    ],
+)
+def test_parts_of_a_face_are_drawn_where_faces_are_framed(tmp_path, source, fit, framed):
+    if source != "samples":
+        (tmp_path / source).mkdir()
+        Image.new("RGB", (64, 64)).save(tmp_path / source / "cat.png")
+    assert run_stage(tmp_path, "fetch", source=source, side=64, fit=fit)[0] == 0
+    code, said = run_stage(tmp_path, "mask", shape="parts", variant="mouth", per_image=1)
+    refused = "take FFHQ or the samples, with fetch.fit: square" in said
+    assert (code, refused) == ((0, False) if framed else (1, True)), said
+    assert {row["status"] for row in hole_rows(tmp_path)} == {"ok" if framed else "failed"}
+
+
 def test_a_name_that_no_shape_has_is_refused_before_anything_is_deleted(tmp_path):
     kept = tmp_path / "data/masks/kept.png"
     kept.parent.mkdir(parents=True)

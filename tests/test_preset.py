@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
 
-def preset(folder, *arguments):
-    (folder / "params.yaml").write_text(DEFAULT)
+def preset(folder, *arguments, text=DEFAULT):
+    (folder / "params.yaml").write_text(text)
     command = [sys.executable, ROOT / "stages/preset.py", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr
@@ -66,6 +66,13 @@ def test_an_unknown_protocol_is_one_line_and_touches_nothing(tmp_path):
     code, _, error = preset(tmp_path, "comodgam")
     assert code == 2 and error.count("\n") == 1 and "allowed: comodgan-ffhq256" in error
     assert (tmp_path / "params.yaml").read_text() == DEFAULT
+
+
+def test_a_file_that_is_wrong_already_is_told_so_and_not_touched(tmp_path):
+    wrong = DEFAULT.replace("ratio: 0.25", "ratio: 2")
+    code, said, error = preset(tmp_path, "comodgan-ffhq256", text=wrong)
+    assert code == 2 and not said and error.count("\n") == 1 and "mask.ratio = 2" in error
+    assert (tmp_path / "params.yaml").read_text() == wrong
 
 
 def test_our_numbers_stand_beside_the_published_ones(tmp_path):
