@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,10 @@ from diffusers import AutoPipelineForInpainting, StableDiffusionInpaintPipeline
 from PIL import Image
 
 import assess
+from wizard import images as pixels
 from wizard import params
 from wizard.images import to_grid
+from wizard.records import Unusable
 from wizard.training import (
     autoencoder,
     card,
@@ -128,6 +131,82 @@ def test_people_are_taken_from_the_list_beside_a_folder(tmp_path):
     of = {f"club/{number}.png": name for number, name in enumerate(names * 2)}
     assert {of[name] for name in held.names} == {name for name in names if people.held_out(name)}
     assert not {of[name] for name in held.names} & {of[name] for name in training.names}
+
+
+def people_in(folder, count=20):
+    """A new folder with a photograph each of so many people."""
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
+    for number, image in enumerate(noise):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    return folder
+
+
+def read_one(folder, name):
+    """The pixels of one photograph of a folder."""
+    sides = (zip(faces.names, faces.images, strict=True) for faces in people.read([folder], SIZE))
+    return dict(chain(*sides))[f"{folder.name}/{name}"]
+
+
+def test_photographs_are_read_upright_scaled_to_8_bits_and_on_white(tmp_path):
+    folder = people_in(tmp_path / "faces")
+    half = np.zeros((SIZE, SIZE, 3), np.uint8)
+    half[: SIZE // 2] = 200
+    turned = Image.Exif()
+    turned[0x0112] = 3  # upside down
+    Image.fromarray(half).save(folder / "turned.png", exif=turned)
+    Image.fromarray(np.full((SIZE, SIZE), 100 * 257, np.uint16)).save(folder / "deep.png")
+    Image.new("RGBA", (SIZE, SIZE), (9, 9, 9, 0)).save(folder / "clear.png")
+    assert np.array_equal(read_one(folder, "turned.png"), half[::-1])
+    assert (read_one(folder, "deep.png") == 100).all()
+    assert (read_one(folder, "clear.png") == 255).all()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_an_ordinary_photograph_keeps_the_pixels_of_its_file(tmp_path, suffix):
+    folder = people_in(tmp_path / "faces")
+    noise = np.random.default_rng(0).integers(0, 256, (300, 260, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / f"noise.{suffix}")
+    with Image.open(folder / f"noise.{suffix}") as photo:
+        expected = pixels.fit(Image.fromarray(np.asarray(photo)), SIZE)
+    assert np.array_equal(read_one(folder, f"noise.{suffix}"), expected)
+
+
+def test_a_photograph_that_cannot_be_read_is_named(tmp_path):
+    folder = people_in(tmp_path / "faces")
+    with pytest.raises(Unusable, match=r"faces/0\.png: 32×32 pixels exceed"):
+        people.read([folder], SIZE, max_pixels=1000)
+    (folder / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(Unusable, match=r"faces/broken\.png: not an image"):
+        people.read([folder], SIZE)
+
+
+def test_a_folder_is_called_the_same_from_within_and_by_a_link(tmp_path, monkeypatch):
+    folder = people_in(tmp_path / "faces.v2")
+    person = {f"{number}.png": "ABCDEFGHIJKL"[number % 12] for number in range(20)}
+    rows = ["\ufefffile,name", *map(",".join, person.items())]  # as Excel writes it
+    (tmp_path / "faces.v2.csv").write_text("\n".join(rows), encoding="utf-8")
+    monkeypatch.chdir(folder)
+    training, held = people.read([Path(".")], SIZE)
+    assert {name.split("/")[0] for name in training.names + held.names} == {"faces.v2"}
+    assert {person[Path(name).name] for name in held.names} == {
+        name for name in person.values() if people.held_out(name)
+    }
+    (tmp_path / "link").symlink_to(folder)
+    assert {name[:5] for name in people.read([tmp_path / "link"], SIZE)[0].names} == {"link/"}
+
+
+def test_a_list_of_something_else_beside_a_folder_is_named(tmp_path):
+    folder = people_in(tmp_path / "faces")
+    (tmp_path / "faces.csv").write_text("path;age\n0.png;30\n")
+    with pytest.raises(Unusable, match=r"faces\.csv: .*columns file and name"):
+        people.read([folder], SIZE)
+
+
+def test_two_folders_of_one_name_are_refused(tmp_path):
+    folders = [people_in(tmp_path / place / "faces") for place in ("old", "new")]
+    with pytest.raises(Unusable, match="2 folders are called faces"):
+        people.read(folders, SIZE)
 
 
 def test_an_empty_folder_is_named(tmp_path):

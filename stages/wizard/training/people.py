@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -9,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from wizard.images import fit, load
+from wizard import images
 from wizard.records import Unusable
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -49,7 +49,7 @@ def held_out(person: str) -> bool:
     return int(hashlib.sha256(person.encode()).hexdigest(), 16) % EVERY == 0
 
 
-def read(folders: Sequence[Path], size: int) -> tuple[Faces, ...]:
+def read(folders: Sequence[Path], size: int, max_pixels: int = 100_000_000) -> tuple[Faces, ...]:
     """All photographs of the folders, centre-cropped to `size`, as (training, validation).
 
     The person of a file is its `name` in `<folder>.csv` (columns `file`, `name`) where that file
@@ -57,17 +57,23 @@ def read(folders: Sequence[Path], size: int) -> tuple[Faces, ...]:
     Any other file is a person of its own, called `<folder>/<file>`. All photographs of one
     person fall on the same side.
 
-    Raises Unusable when a folder holds no photograph or a side of the split stays empty.
+    Raises Unusable when a folder holds no photograph, a photograph cannot be read or has more
+    than `max_pixels`, two folders have one name, or a side of the split stays empty.
     """
+    # Not resolved: a link keeps its own name, and a photograph's side follows from the name.
+    folders = [Path(os.path.abspath(folder)) for folder in folders]
+    for name, count in Counter(folder.name for folder in folders).items():
+        if count > 1:
+            raise Unusable(f"{count} folders are called {name}; give each once, under its own name")
     sides: dict[bool, list[tuple[str, np.ndarray]]] = {False: [], True: []}
     for folder in folders:
         paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
         if not paths:
             raise Unusable(f"{folder}: no photographs; give folders that hold {sorted(SUFFIXES)}")
-        known = _listed_people(folder.with_suffix(".csv"))
+        known = _listed_people(folder.parent / f"{folder.name}.csv")
         for path in paths:
             person = known.get(path.name) or _subject(path)
-            row = (f"{folder.name}/{path.name}", fit(Image.fromarray(load(path)), size))
+            row = (f"{folder.name}/{path.name}", _pixels(path, size, max_pixels))
             sides[held_out(person)].append(row)
     for side, rows in sides.items():
         if not rows:
@@ -79,11 +85,24 @@ def read(folders: Sequence[Path], size: int) -> tuple[Faces, ...]:
     )
 
 
+def _pixels(path: Path, size: int, max_pixels: int) -> np.ndarray:
+    try:
+        return images.fit(images.read(path.read_bytes(), max_pixels).rgb, size)
+    except Unusable as error:
+        raise Unusable(f"{path}: {error}") from None
+
+
 def _listed_people(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    with open(path, encoding="utf-8", newline="") as file:
-        return {row["file"]: row["name"] for row in csv.DictReader(file)}
+    with open(path, encoding="utf-8-sig", newline="") as file:  # with or without Excel's mark
+        rows = csv.DictReader(file)
+        if not {"file", "name"} <= {*(rows.fieldnames or ())}:
+            raise Unusable(
+                f"{path}: tells the people of the folder beside it in the columns file and name, "
+                "which it lacks; add them or move it away"
+            )
+        return {row["file"]: row["name"] for row in rows}
 
 
 def _subject(path: Path) -> str:
