@@ -5,6 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoPipelineForInpainting, StableDiffusionInpaintPipeline
+from diffusers.training_utils import EMAModel
 from PIL import Image
 
 import assess
@@ -322,6 +325,23 @@ def test_a_run_stopped_by_sigkill_ends_like_one_that_was_not(vae, images, tmp_pa
         torch.testing.assert_close(resumed[name], value, rtol=1e-4, atol=1e-5)
 
 
+def test_a_checkpoint_of_other_settings_is_named(images, tmp_path):
+    path = tmp_path / "a.pt"
+    checkpoint.save(path, {"step": 1, "vae": networks.autoencoder([16, 32], SIZE).state_dict()})
+    with pytest.raises(Unusable, match=r"a\.pt: made with other settings"):
+        list(autoencoder.train(conditioned()[0], images, AUTOENCODER, 0, path, "cpu"))
+
+
+def test_an_average_goes_on_where_its_network_is(tmp_path):
+    """On a device that every machine has and that holds no numbers."""
+    average = EMAModel(torch.nn.Linear(2, 2, device="meta").parameters())
+    kept = EMAModel(torch.nn.Linear(2, 2).parameters()).state_dict()
+    checkpoint.save(tmp_path / "a.pt", {"step": 3, "average": kept})
+    settings = SimpleNamespace(steps=3, learning_rate=0.1)
+    assert not list(loop.repeat(None, {"average": average}, settings, tmp_path / "a.pt"))
+    assert [part.device.type for part in average.shadow_params] == ["meta"] * 2
+
+
 def test_refinement_leaves_the_encoder_as_it_is(vae, images, tmp_path):
     before = {name: value.clone() for name, value in vae.state_dict().items()}
     rows = list(autoencoder.refine(vae, images, REFINE, 0, tmp_path / "r.pt", "cpu"))
@@ -365,6 +385,15 @@ def test_the_log_keeps_means_of_twenty_steps_and_the_last_of_two_runs(tmp_path):
         rows = ({"step": step, "loss": float(step + rise)} for step in range(45))
         assert len(list(loop.logged(rows, path))) == 45
     assert loop.read_log(path) == [{"step": 19, "loss": 109.5}, {"step": 39, "loss": 129.5}]
+
+
+def test_the_log_forgets_what_came_after_the_checkpoint_that_a_killed_run_left(tmp_path):
+    path = tmp_path / "losses.jsonl"
+    for first, rise in ((0, 0), (50, 1000)):
+        list(loop.logged(({"step": n, "loss": float(n + rise)} for n in range(first, 110)), path))
+    rows = loop.read_log(path)
+    assert [row["step"] for row in rows] == [19, 39, 59, 69, 89, 109]
+    assert [row["loss"] > 1000 for row in rows] == [False] * 3 + [True] * 3
 
 
 def test_validation_holes_depend_on_their_own_name_alone():
@@ -548,9 +577,18 @@ def test_a_longer_run_has_the_same_rates_until_the_shorter_one_cools_down():
     assert loop.plateau(900, 1000, 1.0, 0.2) == pytest.approx(0.5)
 
 
-def test_networks_compute_in_the_faster_precision():
-    faster = loop.precision("cpu")
-    assert faster in (torch.bfloat16, torch.float32)
+@pytest.mark.parametrize("faster", [torch.bfloat16, torch.float32])
+def test_networks_compute_in_the_faster_precision(monkeypatch, faster):
+    """Whichever that is: by a clock that only convolutions move on, one type's more than others."""
+    seconds, convolve = [0.0], torch.nn.Conv2d.forward
+
+    def timed(layer, batch):
+        seconds.append(seconds[-1] + (1.0 if batch.dtype is faster else 2.0))
+        return convolve(layer, batch)
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", timed)
+    monkeypatch.setattr(time, "monotonic", lambda: seconds[-1])
+    monkeypatch.setattr(loop, "precision", cache(loop.precision.__wrapped__))
     with loop.autocast("cpu"):
         assert torch.nn.Linear(2, 2)(torch.zeros(1, 2)).dtype is faster
 

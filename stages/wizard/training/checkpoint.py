@@ -2,11 +2,13 @@
 
 import io
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from wizard.records import write_atomic
+from wizard.records import Unusable, write_atomic
 
 
 def save(path: Path, state: dict) -> None:
@@ -27,6 +29,15 @@ def step(path: Path) -> int:
     """How many training steps the last checkpoint has behind it; 0 before the first."""
     state = read(path)
     return 0 if state is None else state["step"]
+
+
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """A block that puts a checkpoint into networks; when they are others, Unusable says so."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError):
+        raise Unusable(f"{path}: made with other settings; restore them or move it away") from None
 
 
 EVERY_SECONDS = 180

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from wizard.training import checkpoint
@@ -103,10 +104,20 @@ def _resume(path: Path, parts: dict) -> int:
     state = checkpoint.read(path)
     if state is None:
         return 0
-    for name, part in parts.items():
-        if hasattr(part, "load_state_dict"):
-            part.load_state_dict(state[name])
+    with checkpoint.fitting(path):
+        for name, part in parts.items():
+            if isinstance(part, EMAModel):
+                _load_average(part, state[name])
+            elif hasattr(part, "load_state_dict"):
+                part.load_state_dict(state[name])
     return state["step"]
+
+
+def _load_average(average: EMAModel, state: dict) -> None:
+    """Unlike networks and optimizers, an average keeps the tensors it is given, where they are."""
+    device = average.shadow_params[0].device
+    average.load_state_dict(state)
+    average.to(device)
 
 
 def logged(rows: Iterable[dict], path: Path) -> Iterator[dict]:
@@ -134,7 +145,9 @@ def mean_row(rows: list[dict]) -> dict:
 
 def read_log(path: Path) -> list[dict]:
     """What `logged` wrote, the last run's rows where runs overlap after a kill."""
-    if not path.is_file():
-        return []
-    rows = {row["step"]: row for row in map(json.loads, path.read_text().splitlines())}
-    return [rows[step] for step in sorted(rows)]
+    rows: list[dict] = []
+    for row in map(json.loads, path.read_text().splitlines() if path.is_file() else ()):
+        while rows and rows[-1]["step"] >= row["step"]:
+            rows.pop()
+        rows.append(row)
+    return rows
