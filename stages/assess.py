@@ -41,6 +41,10 @@ KINDS = {
     "rectangles": {"shape": "rectangles", "ratio": 0.25, "variant": None, "per_image": 1},
     "strokes": {"shape": "strokes", "ratio": [0.5, 0.9], "variant": "thick", "per_image": 1},
 }
+# Of the user's own settings, what would leave faces out, or leave them without scores.
+EVERY_PHOTOGRAPH = {"start": 0, "count": None, "fit": "square", "revision": None, "column": None,
+                    "caption_column": None, "metadata": None}  # fmt: skip
+AGAINST_ORIGINALS = {"reference": "original", "learned": []}
 CLASSICAL = ("mean", "navier-stokes", "biharmonic")
 STEPS = (1, 2, 4, 8)
 FACES, CURVE_FACES = 140, 24  # about so many people, of all sets
@@ -54,7 +58,9 @@ def validate(settings: dict, photos: list[Path], before: Path) -> None:
     """Scores by kind of hole, by set and by size of hole; the curve of the sampler; the sheets."""
     from wizard.training import loop, people, pictures
 
-    training, faces = people.read(photos, settings["train"]["side"])
+    training, faces = people.read(
+        photos, settings["train"]["side"], settings["fetch"]["max_pixels"]
+    )
     shown = faces.of(SHOWABLE)
     few = faces.every(len(faces) // CURVE_FACES or 1)
     faces = faces.every(len(faces) // FACES or 1)
@@ -82,10 +88,10 @@ def validate(settings: dict, photos: list[Path], before: Path) -> None:
         "parts": parts_in_turn(faces, before),
         "steps": curve,
     }
-    write(facts)
     records.write_atomic(
         MODEL / "curves.png", pictures.curves(facts["losses"], facts["progress"], curve)
     )
+    write(facts)
     card()
 
 
@@ -126,7 +132,7 @@ def arms(settings: dict, photos: list[Path], models: dict[str, Path]) -> None:
     """Scores of several models, by whose photographs have the holes."""
     from wizard.training import networks, people
 
-    _, faces = people.read(photos, settings["train"]["side"])
+    _, faces = people.read(photos, settings["train"]["side"], settings["fetch"]["max_pixels"])
     faces = faces.every(len(faces) // FACES or 1)
     others = {name.split("/")[0] for name in faces.names} - {*FIRST_SETS}
     groups = {"first three sets": faces.of(FIRST_SETS), "other sets": faces.of(tuple(others))}
@@ -157,14 +163,14 @@ def card() -> None:
 def fill(name: str, faces, settings: dict, mask: dict, inpaint: dict) -> Path:
     """A folder in which the stages have filled and scored a hole in each face."""
     folder = WORK / "assess" / name
-    photos = folder / "photos"
-    photos.mkdir(parents=True, exist_ok=True)
+    photos = records.Folder(folder / "photos")
     for face, image in zip(faces.names, faces.images, strict=True):
-        path = photos / f"{face.replace('/', SEPARATOR)}.png"
-        if not path.exists():
-            records.write_atomic(path, images.encode(image))
+        photos.publish(f"{face.replace('/', SEPARATOR)}.png", images.encode(image))
+    photos.sweep()
     content = copy.deepcopy(settings)
-    content["fetch"] |= {"source": str(photos.resolve()), "side": settings["train"]["side"]}
+    source = {"source": str(photos.path.resolve()), "side": settings["train"]["side"]}
+    content["fetch"] |= EVERY_PHOTOGRAPH | source
+    content["evaluate"] |= AGAINST_ORIGINALS
     content["mask"] |= mask
     content["inpaint"] |= {"model": str(MODEL.resolve())} | inpaint
     content["runtime"]["max_failures"] = 0

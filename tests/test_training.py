@@ -34,6 +34,7 @@ from wizard.training import (
     losses,
     networks,
     people,
+    pictures,
     validation,
 )
 
@@ -600,6 +601,12 @@ def test_the_model_is_assessed_by_the_stages_of_the_pipeline(tmp_path, monkeypat
     faces = people.Faces(names, rng.integers(0, 256, (6, 32, 32, 3), dtype=np.uint8))
     settings = params.load(ROOT / "params.yaml").model_dump()
     settings["train"] |= {"side": 32}
+    settings["fetch"] |= {"start": 1, "count": 2, "column": "image"}
+    settings["evaluate"] |= {"reference": "none", "learned": ["lpips"]}
+    photos = tmp_path / ".work" / "assess" / "hole" / "photos"
+    photos.mkdir(parents=True)
+    for name in ("hill--0.png.png", "sea--0.png.png"):  # what an earlier call left
+        Image.new("RGB", (64, 64)).save(photos / name)
     methods = {"backend": "telea", "contenders": {"mean": {"backend": "mean"}}}
     folder = assess.fill("hole", faces, settings, assess.KINDS["rectangles"], methods)
     table = assess.tabulate(folder)
@@ -609,6 +616,11 @@ def test_the_model_is_assessed_by_the_stages_of_the_pipeline(tmp_path, monkeypat
     low, high = whole["intervals"]["hole_psnr"]
     assert low < whole["hole_psnr"] < high
     assert table["model"]["all"]["hole_psnr"] == table["baseline"]["all"]["hole_psnr"]
+    fetched = folder / "data" / "images" / "hill--0-png.png"
+    assert np.array_equal(pixels.load(fetched), faces.images[0])
+    assess.sheet(folder, tmp_path / "sheet.jpg", ["model", "baseline"])
+    side = 32 + pictures.GAP  # original, hole and two results of six photographs, twelve in a row
+    assert Image.open(tmp_path / "sheet.jpg").size == (12 * side, 2 * side)
 
 
 def test_the_parts_of_two_models_take_each_others_place(tmp_path, monkeypatch):
@@ -637,7 +649,9 @@ def test_models_to_compare_are_measured_by_whose_photographs_have_the_holes(tmp_
     monkeypatch.setattr(assess, "MODEL", tmp_path)
     for name in ("README.md", "train.json"):
         shutil.copyfile(model / name, tmp_path / name)
-    assess.arms({"train": {"side": 64}}, folders, {"one": model, "same": model})
+    settings = params.load(ROOT / "params.yaml").model_dump()
+    settings["train"] |= {"side": 64}
+    assess.arms(settings, folders, {"one": model, "same": model})
     table = json.loads((tmp_path / "train.json").read_text())["arms"]
     own, other, *again = table.values()
     assert own != other and again == [own, other]
