@@ -16,7 +16,6 @@ the others, and adds that to train.json. Both end with `card`, which fills in th
 model card.
 """
 
-import argparse
 import copy
 import json
 import os
@@ -29,8 +28,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from wizard import images, params, records
-from wizard.console import BadSetting, say
+from wizard import console, images, params, records
 
 HERE = Path(__file__).resolve().parent
 WORK = Path(".work")
@@ -140,7 +138,8 @@ def arms(settings: dict, photos: list[Path], models: dict[str, Path]) -> None:
     for name, folder in models.items():
         parts = networks.read(folder)
         for group, own in groups.items():
-            table[f"{name}: people of the {group} ({len(own)})"] = by_kind(parts, own)
+            if len(own):
+                table[f"{name}: people of the {group} ({len(own)})"] = by_kind(parts, own)
     facts = json.loads((MODEL / "train.json").read_text()) | {"arms": table}
     write(facts)
     card()
@@ -237,39 +236,39 @@ def sheet(folder: Path, path: Path, runs: list[str]) -> None:
     records.write_atomic(path, pictures.jpeg(pictures.grid(rows)))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("command", choices=("validate", "arms", "card"))
-    parser.add_argument("--photos", type=Path, nargs="+", default=[], help="folders of faces")
-    parser.add_argument("--before", type=Path, help="folder of the model that was finished")
-    parser.add_argument("--models", nargs="+", default=[], help="NAME=FOLDER of each to compare")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file")
-    arguments = parser.parse_args()
-    if arguments.command == "validate" and not (arguments.photos and arguments.before):
-        parser.error(
+def main(
+    params_path: Path, command: str, photos: list[Path], before: Path | None, models: list[str]
+) -> None:
+    named = {name: Path(folder) for name, _, folder in (one.partition("=") for one in models)}
+    if command == "validate" and not (photos and before):
+        raise console.BadSetting(
             "validate needs --photos, the folders of faces, and --before, a model's folder"
         )
-    if arguments.command == "arms" and not (arguments.photos and arguments.models):
-        parser.error("arms needs --photos, the folders of faces, and --models NAME=FOLDER ...")
+    if command == "arms" and not (photos and models and all("=" in model for model in models)):
+        raise console.BadSetting(
+            "arms needs --photos, the folders of faces, and --models NAME=FOLDER ..."
+        )
+    if command == "card":
+        card()
+        return
+    settings = params.load(params_path).model_dump()
     try:
-        if arguments.command == "card":
-            card()
-            return 0
-        settings = params.load(arguments.params).model_dump()
-        if arguments.command == "validate":
-            validate(settings, arguments.photos, arguments.before)
+        if command == "validate" and before:
+            validate(settings, photos, before)
         else:
-            named = (model.partition("=") for model in arguments.models)
-            arms(settings, arguments.photos, {name: Path(folder) for name, _, folder in named})
-    except (BadSetting, records.Unusable, OSError) as error:
-        say(f"assess.py: {' '.join(str(error).split())}")
-        return 2 if isinstance(error, BadSetting) else 1
+            arms(settings, photos, named)
     except subprocess.CalledProcessError as error:
-        return error.returncode  # the stage has said what is wrong
-    return 0
+        sys.exit(error.returncode)  # the stage has said what is wrong
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console.stage(
+        main,
+        __doc__,
+        {
+            "command": {"choices": ("validate", "arms", "card")},
+            "--photos": {"type": Path, "nargs": "+", "default": [], "help": "folders of faces"},
+            "--before": {"type": Path, "help": "folder of the model that was finished"},
+            "--models": {"nargs": "+", "default": [], "help": "NAME=FOLDER of each to compare"},
+        },
+    )

@@ -10,24 +10,24 @@
 In this order, `refine` and `denoiser` also side by side: both rest on the frozen encoder alone.
 `finish` starts from the exported model and trains denoiser and decoder through a single step.
 Each resumes from its last checkpoint in .work/train, at most three minutes old, and with more
-`steps` in params.yaml it continues a finished run. `export` may be called at any time. Losses are
-kept in .work/train/<command>.jsonl, sheets of validation faces in .work/train/sheets and their
-scores in .work/train/<command>-validation.jsonl. A correct run reaches 28 dB in the autoencoder's
-round trip, and a denoiser loss that falls quickly for 500 steps and slowly ever after.
-`stages/assess.py` measures what came of it.
+`steps` in params.yaml it continues a finished run. `export` may be called at any time. Where
+.work/train/finish.pt exists, `export` takes it and `finish` continues it, whatever was trained
+since: move it away to export or finish another denoiser.
+
+Losses are kept in .work/train/<command>.jsonl, sheets of validation faces in .work/train/sheets
+and their scores in .work/train/<command>-validation.jsonl. A correct run reaches 28 dB in the
+autoencoder's round trip, and a denoiser loss that falls quickly for 500 steps and slowly ever
+after. `stages/assess.py` measures what came of it.
 """
 
-import argparse
 import json
-import signal
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from wizard import params, records
-from wizard.console import BadSetting, progress, say
+from wizard.console import BadSetting, progress, stage
 
 WORK = Path(".work/train")
 MODEL = Path("data/models/face-tiny")
@@ -38,9 +38,10 @@ PREVIEW_FACES = 64
 def autoencoder(settings: params.Params, photos: list[Path]) -> None:
     """Encoder and decoder on L1, gradient L1 and KL."""
     from wizard.training import autoencoder as phase
-    from wizard.training import networks, people
+    from wizard.training import networks
 
-    training, _ = people.read(photos, settings.train.side)
+    check_crop(settings, "autoencoder")
+    training, _ = faces_of(photos, settings)
     seed_weights(settings)
     vae = networks.autoencoder(settings.autoencoder.channels, settings.train.side)
     run("autoencoder", partial(phase.train, vae, training.images), settings)
@@ -49,9 +50,10 @@ def autoencoder(settings: params.Params, photos: list[Path]) -> None:
 def refine(settings: params.Params, photos: list[Path]) -> None:
     """The decoder once more, for texture."""
     from wizard.training import autoencoder as phase
-    from wizard.training import people
 
-    training, _ = people.read(photos, settings.train.side)
+    check_crop(settings, "refine")
+    training, _ = faces_of(photos, settings)
+    seed_weights(settings)
     vae = trained_autoencoder(settings, "autoencoder")
     run("refine", partial(phase.refine, vae, training.images), settings)
 
@@ -61,7 +63,7 @@ def denoiser(settings: params.Params, photos: list[Path]) -> None:
     from wizard.training import denoiser as phase
     from wizard.training import networks, people
 
-    training, faces = people.read(photos, settings.train.side)
+    training, faces = faces_of(photos, settings)
     captions = people.captions(training.images)
     tokenizer = networks.tokenizer(captions, WORK / "tokenizer")
     vae = trained_autoencoder(settings, "autoencoder").to(device())
@@ -79,7 +81,7 @@ def finish(settings: params.Params, photos: list[Path]) -> None:
     from wizard.training import finish as phase
     from wizard.training import networks, people
 
-    training, faces = people.read(photos, settings.train.side)
+    training, faces = faces_of(photos, settings)
     seed_weights(settings)
     parts = networks.read(MODEL)
     if not isinstance(parts["vae"], AsymmetricAutoencoderKL):
@@ -116,13 +118,14 @@ def finished_parts(state: dict) -> dict:
     """The exported model with the weights of a checkpoint of `finish`."""
     from diffusers import AsymmetricAutoencoderKL
 
+    from wizard.training import checkpoint, networks
     from wizard.training import finish as phase
-    from wizard.training import networks
 
     parts = networks.read(MODEL)
     if not isinstance(parts["vae"], AsymmetricAutoencoderKL):
         parts["vae"] = networks.conditioned(parts["vae"])
-    phase.restore(state, parts["vae"], parts["unet"], parts["text_encoder"])
+    with checkpoint.fitting(WORK / "finish.pt"):
+        phase.restore(state, parts["vae"], parts["unet"], parts["text_encoder"])
     return parts
 
 
@@ -130,13 +133,15 @@ def denoising_parts(settings: params.Params, state: dict) -> dict:
     """The denoiser of a checkpoint beside the autoencoder, refined if that was done."""
     from transformers import CLIPTokenizer
 
+    from wizard.training import checkpoint
     from wizard.training import denoiser as phase
 
     refined = (WORK / "refine.pt").is_file()
     vae = trained_autoencoder(settings, "refine" if refined else "autoencoder")
     tokenizer = CLIPTokenizer.from_pretrained(WORK / "tokenizer")
     unet, text_encoder = fresh_denoiser(settings, tokenizer)
-    phase.restore(state, vae, unet, text_encoder)
+    with checkpoint.fitting(WORK / "denoiser.pt"):
+        phase.restore(state, vae, unet, text_encoder)
     return {"vae": vae, "unet": unet, "text_encoder": text_encoder, "tokenizer": tokenizer}
 
 
@@ -179,6 +184,20 @@ def run(name: str, train: Callable[..., Iterator[dict]], settings: params.Params
             preview(settings, name, faces)
 
 
+def faces_of(photos: list[Path], settings: params.Params):
+    """The photographs of the folders at the side of training, as (training, validation)."""
+    from wizard.training import people
+
+    return people.read(photos, settings.train.side, settings.fetch.max_pixels)
+
+
+def check_crop(settings: params.Params, name: str) -> None:
+    """Raise BadSetting when the training squares of a command are larger than the photographs."""
+    crop, side = getattr(settings, name).crop, settings.train.side
+    if crop > side:
+        raise BadSetting(f"{name}.crop = {crop}: larger than train.side {side}; lower it")
+
+
 def seed_weights(settings: params.Params) -> None:
     """First weights that follow from the seed alone."""
     import torch
@@ -205,10 +224,12 @@ def checkpoint_of(name: str) -> dict:
 
 def trained_autoencoder(settings: params.Params, name: str):
     """The autoencoder of the last checkpoint of `autoencoder` or `refine`."""
-    from wizard.training import networks
+    from wizard.training import checkpoint, networks
 
     vae = networks.autoencoder(settings.autoencoder.channels, settings.train.side)
-    vae.load_state_dict(checkpoint_of(name)["vae"])
+    state = checkpoint_of(name)
+    with checkpoint.fitting(WORK / f"{name}.pt"):
+        vae.load_state_dict(state["vae"])
     return vae
 
 
@@ -227,24 +248,12 @@ COMMANDS = {
 }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("--photos", type=Path, nargs="+", default=[], help="folders of faces")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="settings file")
-    arguments = parser.parse_args()
-    if arguments.command != "export" and not arguments.photos:
-        parser.error("--photos: give the folders of face photographs")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        COMMANDS[arguments.command](params.load(arguments.params), arguments.photos)
-    except (BadSetting, records.Unusable, OSError) as error:
-        say(f"train.py: {' '.join(str(error).split())}")
-        return 2 if isinstance(error, BadSetting) else 1
-    return 0
+def main(params_path: Path, command: str, photos: list[Path]) -> None:
+    if command != "export" and not photos:
+        raise BadSetting("--photos: give the folders of face photographs")
+    COMMANDS[command](params.load(params_path), photos)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    folders = {"type": Path, "nargs": "+", "default": [], "help": "folders of faces"}
+    stage(main, __doc__, {"command": {"choices": COMMANDS}, "--photos": folders})

@@ -200,7 +200,9 @@ def test_the_lock_has_what_the_requirements_name():
         assert name == "torch" or lock[name] == version, name
 
 
-@pytest.mark.parametrize("script", [*SCRIPTS, "train", "compare", "preset", "fill", "finish"])
+@pytest.mark.parametrize(
+    "script", [*SCRIPTS, "train", "assess", "compare", "preset", "fill", "finish"]
+)
 def test_help_shows_the_docstring_and_loads_no_heavy_library(script):
     command = [sys.executable, "-X", "importtime", STAGES / f"{script}.py", "--help"]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)

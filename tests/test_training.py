@@ -1,5 +1,6 @@
 """Making the embedded model, at a size where a step takes milliseconds."""
 
+import io
 import json
 import shutil
 import signal
@@ -14,13 +15,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import yaml
+from clones import commit, sh
 from diffusers import AutoPipelineForInpainting, StableDiffusionInpaintPipeline
 from diffusers.training_utils import EMAModel
 from PIL import Image
 
 import assess
+import train
 from wizard import images as pixels
 from wizard import params
+from wizard.console import BadSetting
 from wizard.images import to_grid
 from wizard.records import Unusable
 from wizard.training import (
@@ -659,3 +664,134 @@ def test_models_to_compare_are_measured_by_whose_photographs_have_the_holes(tmp_
         assert label.endswith(f"({means['strokes']['count']})")
         row = f"| {label} | {means['rectangles']['hole_psnr']:.2f}"
         assert row in (tmp_path / "README.md").read_text()
+    assess.arms(settings, folders[1:], {"one": model})
+    assert [*json.loads((tmp_path / "train.json").read_text())["arms"].values()] == [other]
+
+
+SMALL = {
+    "train": {"side": SIZE},
+    "autoencoder": {"channels": WIDTHS, "steps": 2, "batch_size": 2, "crop": SIZE},
+    "refine": {"steps": 2, "batch_size": 2, "crop": SIZE, "adversarial_start": 1,
+               "discriminator_channels": 8},
+    "denoiser": {"channels": [32, 64], "steps": 2, "batch_size": 2, "holes": 8},
+    "finish": {"steps": 2, "batch_size": 2, "window": SIZE, "multi_step": 1,
+               "adversarial_start": 1, "discriminator_channels": 8},
+}  # fmt: skip
+
+
+def small_settings(folder, **blocks):
+    """A file of settings with which every command takes a moment."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for name, changes in [*SMALL.items(), *blocks.items()]:
+        content[name] |= changes
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    return folder / "params.yaml"
+
+
+def test_validation_ends_with_a_model_card(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(assess, "KINDS", {"rectangles": assess.KINDS["rectangles"]})
+    monkeypatch.setattr(assess, "STEPS", (1, 2))
+    monkeypatch.setattr(assess, "SAMPLES", 2)
+    for place, vae in zip(("before", "after"), conditioned(), strict=True):
+        whole_checkpoint(vae, tmp_path / place, StableDiffusionInpaintPipeline)
+    shutil.move(tmp_path / "after" / "model", assess.MODEL)
+    for name in ("README.md", "train.json"):
+        shutil.copyfile(ROOT / assess.MODEL / name, assess.MODEL / name)
+    sh(tmp_path, "git", "init", "-q")
+    commit(tmp_path, "Start")
+    photos, settings = people_in(tmp_path / "london", 60), small_settings(tmp_path)
+    assess.main(settings, "validate", [photos], tmp_path / "before" / "model", [])
+    facts = json.loads((assess.MODEL / "train.json").read_text())
+    whole = facts["validation"]["rectangles"]["before"]["all"]
+    assert whole["count"] == facts["photographs"]["validation"]["images"] == 7
+    assert f"{whole['hole_psnr']:.2f}" in (assess.MODEL / "README.md").read_text(encoding="utf-8")
+    for name in ("curves.png", "rectangles.jpg"):
+        assert min(Image.open(assess.MODEL / name).size) > SIZE
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "error", "told"),
+    [
+        ("validate", {"photos": ["faces"]}, BadSetting, "--before"),
+        ("arms", {"photos": ["faces"]}, BadSetting, "--models"),
+        ("arms", {"photos": ["faces"], "models": ["nosuch"]}, BadSetting, "NAME=FOLDER"),
+        ("arms", {"photos": ["faces"], "models": ["a=nosuch"]}, Unusable, "nosuch: holds no"),
+    ],
+)
+def test_assess_tells_what_is_missing(tmp_path, monkeypatch, command, given, error, told):
+    monkeypatch.chdir(people_in(tmp_path / "faces").parent)
+    given = {"photos": [], "before": None, "models": []} | given
+    given["photos"] = [*map(Path, given["photos"])]
+    with pytest.raises(error, match=told):
+        assess.main(ROOT / "params.yaml", command, **given)
+
+
+def test_the_commands_lead_from_photographs_to_a_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "PREVIEW_STEPS", 2)
+    monkeypatch.setattr(loop, "AVERAGED_STEPS", 1)
+    settings, photos = small_settings(tmp_path), [people_in(tmp_path / "faces")]
+    for commands, kind in (
+        (("autoencoder", "refine", "denoiser", "export"), "AutoencoderKL"),
+        (("finish", "export"), "AsymmetricAutoencoderKL"),
+    ):
+        for command in commands:
+            train.main(settings, command, photos)
+        assert type(networks.read(train.MODEL)["vae"]).__name__ == kind
+    with pytest.raises(Unusable, match=r"autoencoder\.pt: made with other settings"):
+        train.main(small_settings(tmp_path, autoencoder={"channels": [16, 16]}), "refine", photos)
+
+    logs = {name: loop.read_log(train.WORK / f"{name}.jsonl") for name in pictures.TERMS}
+    assert {name: [row["step"] for row in rows] for name, rows in logs.items()} == {
+        name: [0, 1] for name in pictures.TERMS
+    }
+    for phase in ("denoiser", "finish"):
+        (scores,) = loop.read_log(train.WORK / f"{phase}-validation.jsonl")
+        assert scores["step"] == 2 and scores["strokes_hole_psnr"] > 0
+        sheet = Image.open(train.WORK / "sheets" / f"{phase}-000002.jpg")
+        assert sheet.size == (SIZE + pictures.GAP, 6 * (SIZE + pictures.GAP))
+    means = {name: scores[f"rectangles_{name}"] for name in pictures.QUALITY}
+    steps = {"rectangles": {"model": {"all": means | {"hole_diversity": 0.0}}}}
+    curves = pictures.curves(logs, [scores], steps)
+    assert Image.open(io.BytesIO(curves)).format == "PNG"
+
+
+def test_refinement_starts_from_the_seed_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings, photos = small_settings(tmp_path), [people_in(tmp_path / "faces")]
+    train.main(settings, "autoencoder", photos)
+    judges = []
+    for state in (1, 2):
+        torch.manual_seed(state)
+        train.main(settings, "refine", photos)
+        judges.append(checkpoint.read(train.WORK / "refine.pt")["judge"])
+        (train.WORK / "refine.pt").unlink()
+    assert all(torch.equal(judges[0][name], judges[1][name]) for name in judges[0])
+
+
+@pytest.mark.parametrize("command", ["autoencoder", "refine"])
+def test_a_crop_larger_than_the_photographs_is_a_bad_setting(tmp_path, command):
+    settings = small_settings(tmp_path, **{command: {"crop": SIZE + 8}})
+    with pytest.raises(BadSetting, match=rf"{command}\.crop = 40: larger than train\.side 32"):
+        train.main(settings, command, [tmp_path])
+
+
+def test_an_interrupted_training_says_so_in_a_line(tmp_path):
+    small_settings(tmp_path, autoencoder={"steps": 10**6})
+    command = [sys.executable, ROOT / "stages" / "train.py", "autoencoder"]
+    command += ["--photos", people_in(tmp_path / "faces")]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / train.WORK / "autoencoder.jsonl").is_file():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate()[1]
+    assert process.returncode == 130 and "Traceback" not in told
+    assert told.splitlines()[-1].startswith("train.py: interrupted")
+
+
+def test_what_is_finished_must_have_been_exported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Unusable, match="face-tiny: holds no checkpoint.*export"):
+        train.main(small_settings(tmp_path), "finish", [people_in(tmp_path / "faces")])

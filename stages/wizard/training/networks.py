@@ -16,6 +16,8 @@ from diffusers import (
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from wizard.records import Unusable
+
 TEXT_WIDTH, TEXT_LENGTH = 64, 24
 HEAD_WIDTH = 64
 
@@ -160,7 +162,15 @@ def _byte_letters() -> list[str]:
 
 
 def read(folder: Path) -> dict:
-    """The parts of a checkpoint that `write` made: vae, unet, text_encoder, tokenizer."""
+    """The parts of a checkpoint that `write` made: vae, unet, text_encoder, tokenizer.
+
+    Raises Unusable when the folder holds none.
+    """
+    if not (folder / "model_index.json").is_file():
+        raise Unusable(
+            f"{folder}: holds no checkpoint; give the folder of a model, which "
+            "`train.py export` writes"
+        )
     pipe = StableDiffusionInpaintPipeline.from_pretrained(
         folder, safety_checker=None, use_safetensors=True, local_files_only=True
     )
