@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import re
 import secrets
 import socket
@@ -57,7 +58,8 @@ def sshd(folder: Path, server: str, keygen: str) -> Iterator[Remote]:
         "PasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n"
         "Subsystem sftp internal-sftp\n"
     )
-    Path("/run/sshd").mkdir(exist_ok=True)
+    if os.geteuid() == 0:  # only root's server wants it, and nobody else may make it
+        Path("/run/sshd").mkdir(exist_ok=True)
     url = f"ssh://{getpass.getuser()}@127.0.0.1:{port}{folder}/store"
     key = {"keyfile": str(folder / "user")}
     with running([server, "-D", "-e", "-f", folder / "config"], folder / "log", port):

@@ -31,7 +31,9 @@ def test_a_table_in_the_docs_holds_what_was_measured(path):
     assert tables.rewritten(text) == text, "run python tests/benchmarks/tables.py"
 
 
-@pytest.mark.parametrize("name", ["fill", "full_size", "growth", "photographs", "windows"])
+@pytest.mark.parametrize(
+    "name", ["fill", "full_size", "growth", "photographs", "remotes", "windows"]
+)
 def test_a_benchmark_too_slow_to_run_here_explains_itself(name):
     command = [sys.executable, FOLDER / f"bench_{name}.py", "--help"]
     assert f"results/{name}.json" in subprocess.check_output(command, text=True)

@@ -1,6 +1,6 @@
 """What whole photographs of 24 megapixels cost, stage by stage, and whether memory stays bounded.
 
-    python tests/benchmarks/bench_photographs.py [--photographs 20] [--fewer 4]
+    python tests/benchmarks/bench_photographs.py [--photographs 20] [--fewer 2]
 
 Both numbers of photographs, 6000×4000 pixels each, with a hole of one megapixel, go through the
 stages with ``fetch.fit: whole``, the embedded model, its baseline and its contenders, each stage
@@ -22,7 +22,7 @@ STAGES = ("fetch", "mask", "inpaint", "evaluate", "plot")
 
 
 def main() -> None:
-    options = measure.arguments(__doc__, photographs=20, fewer=4)
+    options = measure.arguments(__doc__, photographs=20, fewer=2)
     report = {"width": WIDTH, "height": HEIGHT, "hole_pixels": HOLE, "photographs": {}}
     for count in (options.fewer, options.photographs):
         with tempfile.TemporaryDirectory() as folder:

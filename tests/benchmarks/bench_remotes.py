@@ -1,15 +1,14 @@
 """Time of `dvc push` and `dvc pull` over a network: loose files beside tars of 1,000.
 
-    python tests/benchmarks/bench_remotes.py [round trip in ms]
+    python tests/benchmarks/bench_remotes.py [--milliseconds 20]
 
 Real servers on loopback (OpenSSH, and S3 by moto) behind a relay that holds every chunk back for
-half a round trip; bandwidth is not limited. Files of 20 kB, as photographs of 128×128 to 256×256
-are. Prints a table with the hours for all of FFHQ and writes results/remotes.json beside this
-file. moto is one Python process: a real S3 endpoint answers faster.
+half a round trip of so many milliseconds; bandwidth is not limited. Files of 20 kB, as photographs
+of 128×128 to 256×256 are. Prints a table with the hours for all of FFHQ and writes
+results/remotes.json. moto is one Python process: a real S3 endpoint answers faster.
 """
 
 import asyncio
-import json
 import multiprocessing
 import os
 import shutil
@@ -22,6 +21,7 @@ from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
 
+import measure
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -32,7 +32,9 @@ COUNTS, SIZE, SHARD = (1000, 2000), 20_000, 1000
 FFHQ = 70_000 * 5  # image, mask, result, baseline and round trip of each photograph
 
 
-def main(round_trip: float) -> None:
+def main() -> None:
+    options = measure.arguments(__doc__, milliseconds=20)
+    round_trip = options.milliseconds / 1000
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     rows = []
     with tempfile.TemporaryDirectory() as name:
@@ -41,11 +43,10 @@ def main(round_trip: float) -> None:
             (folder / kind).mkdir()
             with serve(folder / kind) as remote, relayed(remote.port, round_trip) as port:
                 for jobs, sharded in ((None, False), (32, False), (None, True)):
-                    rows.append(measure(folder, kind, remote, port, jobs, sharded))
+                    rows.append(timed(folder, kind, remote, port, jobs, sharded))
                     print(line(rows[-1]), flush=True)
-    report = {"round_trip_ms": 1000 * round_trip, "file_bytes": SIZE, "cores": os.cpu_count()}
-    text = json.dumps(report | {"rows": rows}, indent=2) + "\n"
-    (Path(__file__).parent / "results" / "remotes.json").write_text(text)
+    report = {"round_trip_ms": options.milliseconds, "file_bytes": SIZE, "cores": measure.cores()}
+    measure.write(options.output, "remotes", report | {"rows": rows})
 
 
 def ssh(folder: Path):
@@ -53,7 +54,7 @@ def ssh(folder: Path):
     return servers.sshd(folder, *(shutil.which(name, path=path) for name in ("sshd", "ssh-keygen")))
 
 
-def measure(
+def timed(
     folder: Path, kind: str, remote: servers.Remote, port: int, jobs: int | None, sharded: bool
 ) -> dict:
     """Seconds of push and pull at both counts; the rate is that of the larger."""
@@ -199,4 +200,4 @@ class Caller(Side):
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) / 1000 if len(sys.argv) > 1 else 0.02)
+    main()

@@ -6,7 +6,6 @@ Importing this file puts ``stages/`` on the path, as running a stage does.
 import argparse
 import contextlib
 import json
-import os
 import platform
 import shutil
 import statistics
@@ -30,6 +29,8 @@ RESULTS = Path(__file__).parent / "results"
 MEMORY_EVERY_S = 0.05
 
 sys.path.insert(0, str(STAGES))
+
+from wizard.runners.local import cores  # noqa: E402 (it needs the path)
 
 
 def arguments(doc: str, **defaults: int | Path) -> argparse.Namespace:
@@ -179,10 +180,6 @@ def compare(measured: dict[str, dict[str, list[float]]], own: str) -> dict:
         for name, seconds in report[title]["seconds"].items():
             print(f"{title:15}{name:26}{seconds:10.3f} s {times[name]:8.2f} ×")
     return report
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def machine(*packages: str) -> dict:

@@ -112,7 +112,7 @@ def hours() -> Rows:
     for case, alone in measured.items():
         side, rate = case.split(", ")
         if side != "1024":
-            yield (side, rate, *(f"{alone[n]:.1f} h" for n in gpus))
+            yield (side, rate, *(_hours(alone[n]) for n in gpus))
 
 
 def remotes() -> Rows:
@@ -164,6 +164,10 @@ def _measured(name: str) -> dict:
 
 def _seconds(value: float) -> str:
     return f"{value:.3f} s" if value < 1 else f"{value:.1f} s"
+
+
+def _hours(value: float) -> str:
+    return f"{value:.1f} h" if value >= 0.1 else f"{value:.2f} h"
 
 
 def _milliseconds(value: float) -> str:
