@@ -1,4 +1,7 @@
-"""Every command in README and docs/ is run: here, in the order of a journey, or in a named test."""
+"""Every command in README and docs/ is run by a test, or its settings are checked by one.
+
+Here, in the order of a journey, or in a named test.
+"""
 
 import re
 import shutil
@@ -66,7 +69,7 @@ ONLINE = [
     "pip install torch",
     "pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu",
 ]
-# What runs in another test.
+# What runs in another test, or has its settings checked there.
 ELSEWHERE = {
     r"python3 -m venv|pip install -r requirements(-dev)?.txt": ".ci/run",
     r"dvc (repro|repro mask|pull|push|checkout|metrics|exp run)$": "tests/test_own.py",
@@ -80,7 +83,7 @@ ELSEWHERE = {
     r"python stages/compare.py": "tests/test_compare.py",
     r"python stages/\w+.py --help": "tests/test_layout.py",
     r"python stages/(fill|finish).py": "tests/test_fill.py, tests/test_finishing.py",
-    r"dvc exp run .*-S ": "tests/test_readme.py, its settings",
+    r"dvc exp run .*-S ": "tests/test_readme.py",
     r"pytest": ".ci/run",
 }  # fmt: skip
 
@@ -97,10 +100,16 @@ def commands(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_command_is_run_somewhere(page):
+def test_every_command_is_run_or_checked_somewhere(page):
     for command in commands(page):
         known = command in RUN_HERE + ONLINE or any(re.match(one, command) for one in ELSEWHERE)
-        assert known, f"{page.name}: no test runs {command!r}"
+        assert known, f"{page.name}: no test runs or checks {command!r}"
+
+
+def test_the_tests_named_for_commands_exist():
+    for names in ELSEWHERE.values():
+        for name in names.split(", "):
+            assert (ROOT / name).is_file(), name
 
 
 def test_what_is_run_here_is_what_the_pages_say():
