@@ -503,6 +503,18 @@ class TestChoices:
         assert (figures["model"], figures["high"]) == (1, 1)
         assert figures["low"] == pytest.approx(0.61, abs=0.01)
 
+    def test_two_who_always_disagree_leave_a_doubt_around_one_half(self):
+        names = "abcdefg"
+        rows = [
+            choice(rater, name, "model", "baseline", value)
+            for rater, value in (("ann", "model"), ("ben", "baseline"))
+            for name in names
+        ]
+        figures = ratings.summarise(rows, scored(names), 200, 0)
+        for share in (figures["preference"], figures["predicts"]["ssim"]):
+            value = share["model" if "model" in share else "agrees"]
+            assert value == 0.5 and 0.2 < share["low"] < 0.5 < share["high"] < 0.9
+
     def test_ties_are_counted_and_decide_no_preference(self):
         rows = [choice("ann", name, "model", "baseline", "tie") for name in "abcdef"]
         figures = ratings.summarise(rows, scored("abcdef"), 200, 0)

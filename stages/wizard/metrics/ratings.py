@@ -99,13 +99,13 @@ def _rounded(numbers: dict[str, float]) -> dict[str, float]:
 def _share(hits: list[bool], images: list[str], name: str, resamples: int, seed: int) -> dict:
     """A share with its interval over photographs.
 
-    Where all answers are alike, resampling sees no doubt: the interval is then Wilson's for as
-    many answers as there are photographs.
+    Where all photographs have the same share, resampling sees no doubt: the interval is then
+    Wilson's for as many answers as there are photographs.
     """
     figures = {"count": len(hits)} | _mean([*map(float, hits)], images, resamples, seed, name)
     if "low" in figures and figures["low"] == figures["high"]:
         photographs = len(set(images))
-        low, high = binomial(photographs if hits[0] else 0, photographs)
+        low, high = binomial(round(figures[name] * photographs), photographs)
         figures |= _rounded({"low": low, "high": high})
     return figures
 
