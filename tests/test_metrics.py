@@ -463,6 +463,14 @@ class TestRatings:
         figures = ratings.summarise(rows, scored("a"), 200, 0)
         assert figures["artifacts"]["model"] == {"count": 1, "mean": 5.0}
 
+    def test_of_one_raters_exports_the_latest_counts(self, tmp_path):
+        (tmp_path / "ratings").mkdir()
+        for value, number in enumerate(("", " (1)", " (2)", " (10)"), 1):
+            text = f"{','.join(opinions.HEADER)}\nann,a,0,model,,artifacts,{value},\n"
+            (tmp_path / f"ratings/ratings-ann{number}.csv").write_text(text)
+        rows = opinions.read(opinions.find(tmp_path))
+        assert [row["value"] for row in rows] == [1, 2, 3, 4]
+
     def test_agreement_is_one_when_all_agree_and_absent_when_it_cannot_be_told(self, tmp_path):
         agreed = [
             f"{rater},{name},model,artifacts,{value},"

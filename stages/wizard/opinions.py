@@ -32,9 +32,12 @@ PICKS_HEADER = ["id", "sample"]
 
 
 def find(folder: Path) -> list[Path]:
-    """The files of all raters: ``ratings.csv`` in the folder and ``ratings/*.csv``, sorted."""
-    files = [folder / "ratings.csv", *sorted((folder / "ratings").glob("*.csv"))]
-    return [file for file in files if file.is_file()]
+    """The files of all raters: ``ratings.csv`` in the folder, then ``ratings/*.csv``, of one rater
+    the latest export last: browsers name them ``ann.csv``, ``ann (1).csv`` … ``ann (10).csv``.
+    """
+    exports = (folder / "ratings").glob("*.csv")
+    ordered = sorted(exports, key=lambda file: (len(file.stem), file.stem))
+    return [file for file in (folder / "ratings.csv", *ordered) if file.is_file()]
 
 
 def read(files: Iterable[Path | str]) -> list[dict]:
