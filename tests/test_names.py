@@ -50,6 +50,22 @@ def test_numbers_keep_what_another_machine_reproduces():
     assert math.copysign(1, names.metric("ssim").rounded(-1e-9)) == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "model", "baseline"),
+    [
+        ({}, "face-tiny", "telea"),
+        ({"model": "someone/inpainting/"}, "inpainting", "telea"),
+        ({"backend": "telea"}, "telea (model)", "telea (baseline)"),
+        ({"baseline": "biharmonic"}, "face-tiny", "biharmonic (baseline)"),
+        ({"contenders": {"face-tiny": {}}}, "face-tiny (model)", "telea"),
+    ],
+)
+def test_no_two_methods_are_called_alike(changes, model, baseline):
+    inpaint = {"backend": "diffusers", "model": "data/models/face-tiny", "baseline": "telea"}
+    called = names.called(inpaint | {"contenders": {"biharmonic": {}, "mean": {}}} | changes)
+    assert called == {"model": model, "baseline": baseline}
+
+
 def test_methods_stand_in_one_order():
     assert names.in_order(["raw", "b", "baseline", "a", "b", "roundtrip", "model"]) == [
         "model",

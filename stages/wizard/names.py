@@ -7,6 +7,7 @@ made of the whole image, and the originals after its autoencoder.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -29,16 +30,15 @@ def label(method: str) -> str:
 def called(inpaint: dict) -> dict[str, str]:
     """What to print for model and baseline: the checkpoint's or method's own name.
 
-    ``inpaint`` has the settings of that block. Where both have the same, their roles tell them
-    apart.
+    ``inpaint`` has the settings of that block. Where another method has the same name, the role
+    tells them apart.
     """
     model = inpaint["backend"]
     if model == "diffusers":
         model = inpaint["model"].rstrip("/").rpartition("/")[2]
-    baseline = inpaint["baseline"]
-    if model == baseline:
-        model, baseline = f"{model} ({MODEL})", f"{baseline} ({BASELINE})"
-    return {MODEL: model, BASELINE: baseline}
+    own = {MODEL: model, BASELINE: inpaint["baseline"]}
+    taken = Counter([*own.values(), *inpaint["contenders"]])
+    return {role: name if taken[name] == 1 else f"{name} ({role})" for role, name in own.items()}
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
