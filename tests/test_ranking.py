@@ -169,6 +169,11 @@ def test_the_verdict_says_who_is_better_by_how_much_or_that_nobody_is():
     assert tables.verdict(few, "ssim", {}) == (
         "SSIM: model is better than baseline by 0.1000 (2 photographs are too few for an interval)"
     )
+    for photographs in (2, 8):
+        values = dict.fromkeys(("model", "baseline"), [0.5] * photographs)
+        equal = ranking.rank(rows_of(values), {}, 0.2, 200, 0)
+        line = tables.verdict(equal, "ssim", {})
+        assert line.startswith("SSIM: model and baseline cannot be told apart: 0.0000")
 
 
 def test_every_number_of_the_ranking_is_finite(ranked):

@@ -88,9 +88,11 @@ def verdict(ranking: dict[str, dict], metric: str, called: Mapping[str, str]) ->
     first, second = order[:2]
     names = called.get(first, first), called.get(second, second)
     distance = _number(figures[second], "behind", metric) + (f" {how.unit}" if how.unit else "")
-    if "behind_low" not in figures[second]:
+    few = "behind_low" not in figures[second]
+    if few:
         distance += f" ({ranking['all']['images']} photographs are too few for an interval)"
-    elif figures[second]["behind_low"] <= 0:
+    equal = figures[first]["rank"] == figures[second]["rank"]
+    if equal or not few and figures[second]["behind_low"] <= 0:
         return f"{how.label}: {names[0]} and {names[1]} cannot be told apart: {distance}"
     return f"{how.label}: {names[0]} is better than {names[1]} by {distance}"
 
