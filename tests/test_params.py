@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML, YAMLError
 
-from wizard import params
+from wizard import names, opinions, params
 from wizard.console import BadSetting
 
 ROOT = Path(__file__).parents[1]
@@ -82,6 +82,17 @@ def load(tmp_path: Path, text: str):
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")
     return params.load(path)
+
+
+def test_no_contender_takes_a_name_that_means_something_else_beside_methods(tmp_path):
+    """A column of by_hole.json, an answer or figure of ratings, a picture of a hole."""
+    places = {column.partition("_")[0] for column in names.METRICS if column.endswith("_psnr")}
+    assert places == {"hole", "ring", "outside"}
+    pictures = ("original", "masked", "error", "title")
+    for name in (*places, "gain", opinions.TIE, "agreement", *pictures):
+        text = DEFAULT.replace("mean: {backend: mean}", f"{name}: {{backend: mean}}")
+        with pytest.raises(BadSetting, match=f"contenders.{name}: .* none of the names"):
+            load(tmp_path, text)
 
 
 def test_defaults_are_valid_and_immutable(tmp_path):
