@@ -1,4 +1,5 @@
-"""Weights that others publish as a file of their own: where it lies, and the proof that it is it.
+"""Weights that others publish as a file of their own: where it lies, and how we know it is the
+right one.
 
 Files are kept where ``torch.hub`` keeps its downloads, so one that another program fetched is
 used. The bytes that are hashed are the bytes that are used, and nothing in them is executed:

@@ -1,5 +1,6 @@
 """The Inception network of FID: Szegedy et al. 2016, "Rethinking the Inception architecture for
-computer vision", as TensorFlow published it on 2015-12-05 and every FID since is measured with.
+computer vision", as TensorFlow published it on 2015-12-05 and with which every FID since has
+been measured.
 
 It differs from later Inceptions: 1,008 classes (not needed here), averages that leave out the
 padding, a maximum in place of an average in the last block. Pictures are resized as clean-fid does
