@@ -282,8 +282,7 @@ def test_what_a_model_changed_outside_the_hole_counts_by_the_definition_of_brush
     assert outside.score(original, result, np.ones_like(mask)) == unknown
 
 
-def test_every_metric_ignores_what_it_should_not_see():
-    """Without a truth the hole's original cannot matter; with one, every metric has a value."""
+def test_with_a_truth_and_without_every_metric_has_a_value_under_a_name_of_its_own():
     mask, image = box(96), face()
     against = metrics.score(image, noisy(image, mask), mask, RING)
     alone = metrics.score(None, noisy(image, mask), mask, RING)

@@ -16,8 +16,7 @@ from PIL import Image
 
 import plot
 from wizard import images, names, params, records
-from wizard.metrics import OF_A_RESULT as LEARNED
-from wizard.metrics import summary
+from wizard.metrics import OF_A_RESULT, summary
 from wizard.report import histograms, pictures, review, scores, sheets
 
 KINDS = ("png", "pdf")
@@ -319,7 +318,7 @@ def test_a_table_that_is_not_utf_8_is_named(tmp_path):
         scores.read(tmp_path / "scores.csv")
 
 
-@pytest.mark.parametrize("learned", LEARNED)
+@pytest.mark.parametrize("learned", [*OF_A_RESULT, "fid", "kid", "p_ids", "u_ids", "fd", "kd"])
 def test_every_learned_metric_has_a_name_and_a_direction(learned):
     assert names.metric(f"learned_{learned}").direction in ("higher", "lower")
 
