@@ -151,6 +151,13 @@ class TestLpips:
         assert same == 0 < there
         assert there == pytest.approx(back, rel=1e-6)
 
+    def test_a_picture_too_small_for_the_network_has_no_value(self, publish, setup):
+        face, noisy = pair()
+        pictures = [face, face[:16, :16], face[:31], face[:32, :32]]
+        others = [noisy, noisy[:16, :16], noisy[:31], noisy[:32, :32]]
+        values = perceptual.score(pictures, others, setup)
+        assert [value is None for value in values] == [False, True, True, False]
+
 
 class TestInception:
     def test_it_equals_torch_fidelity_on_the_same_weights(self, publish, setup):
@@ -474,11 +481,28 @@ class TestLearned:
         assert figures["model", "learned_photographs"] == 6
         assert figures["model", "learned_fd"] > 0
 
+    def test_a_method_with_one_result_is_no_set_and_loses_no_figure_of_another(
+        self, pictures, publish, setup
+    ):
+        originals, results = pictures
+        few = made_by("model", originals[:1], results[:1]) + made_by("baseline", originals, results)
+        figures = dict(learned.compare(metrics.OF_ALL, few, setup, 0))
+        assert {key for method, key in figures if method == "model"} == {
+            "learned_count",
+            "learned_photographs",
+        }
+        assert figures["model", "learned_count"] == 1
+        assert len(figures) == 2 + 6 and np.isfinite(list(figures.values())).all()
+
     def test_one_photograph_is_no_set(self, pictures, setup):
         originals, results = pictures
         one = made_by("model", originals[:1], results[:1])
-        with pytest.raises(Unusable, match="fid, kd compare sets of pictures, and there is only"):
+        with pytest.raises(Unusable, match="fid, kd compare sets of pictures") as told:
             dict(learned.compare(["fid", "kd"], one, setup, 0))
+        assert str(told.value).endswith(
+            "there is only one photograph; fetch more photographs, or take fid, kd out of "
+            "evaluate.learned"
+        )
 
     def test_missing_weights_are_one_line_that_says_how_to_fetch_them(
         self, pictures, setup, monkeypatch

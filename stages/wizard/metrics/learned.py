@@ -8,6 +8,7 @@ discriminative scores ``ids`` on Inception features, as papers report them, and 
 DINOv2 features, ``fd`` and ``kd``.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -68,9 +69,10 @@ def compare(
 ) -> Iterator[tuple[tuple[str, str], float]]:
     """Figures of each method's results as a whole, as pairs of (method, ``learned_<name>``).
 
-    Names of ``OF_A_RESULT`` are passed over. ``ids`` gives ``p_ids`` and ``u_ids``. The model's
-    ``learned_count`` results are compared with ``learned_photographs``. Raises Unusable when
-    weights cannot be had, and for a single photograph.
+    Names of ``OF_A_RESULT`` are passed over, and so are methods with a single result, which is no
+    set. ``ids`` gives ``p_ids`` and ``u_ids``. The model's ``learned_count`` results are compared
+    with ``learned_photographs``. Raises Unusable when weights cannot be had, and for a single
+    photograph.
     """
     asked = [name for name in names if name in OF_ALL]
     if not asked:
@@ -80,7 +82,8 @@ def compare(
     if len(photographs) < 2:
         raise Unusable(
             f"evaluate.learned: {', '.join(asked)} compare sets of pictures, and there is only "
-            "one photograph; take more photographs or remove them"
+            f"one photograph; fetch more photographs, or take {', '.join(asked)} out of "
+            "evaluate.learned"
         )
     place = {path: number for number, path in enumerate(photographs)}
     paired = np.array([place[one.original] for one in results])
@@ -91,9 +94,9 @@ def compare(
     for network in dict.fromkeys(OF_ALL[name][0] for name in asked):
         extract = import_module(f"wizard.metrics.{network}").features
         real, made = np.split(extract(_pictures(everything, network), setup), [len(photographs)])
-        for method in dict.fromkeys(methods.tolist()):
+        for method, count in Counter(methods.tolist()).items():
             own = methods == method
-            for name in asked:
+            for name in asked if count > 1 else ():
                 if OF_ALL[name][0] == network:
                     values = _compare(name, real, real[paired[own]], made[own], seed)
                     for key, value in values.items():

@@ -26,6 +26,10 @@ CHANNEL_WEIGHTS = checkpoints.Checkpoint(
 )
 
 
+# Of smaller pictures nothing is left for the last layers.
+SMALLEST = 32
+
+
 class Lpips(nn.Module):
     """The distance of two batches float32 B×3×H×W, normalised as for ImageNet: float32 B."""
 
@@ -79,8 +83,8 @@ def _unit(activations: torch.Tensor) -> torch.Tensor:
 
 def score(
     originals: Iterable[np.ndarray], results: Iterable[np.ndarray], setup: networks.Setup
-) -> list[float]:
-    """LPIPS of each pair of uint8 H×W×3 pictures of one size, 32 pixels or more a side.
+) -> list[float | None]:
+    """LPIPS of each pair of uint8 H×W×3 pictures of one size, None below SMALLEST pixels a side.
 
     Raises Unusable when the weights cannot be had.
     """
@@ -92,8 +96,11 @@ def score(
         networks.batches(results, setup.batch, networks.IMAGENET),
         strict=True,
     )
-    values = []
+    values: list[float | None] = []
     with torch.inference_mode():
         for pair in pairs:
-            values += network(*(pixels.to(setup.place) for pixels in pair)).tolist()
+            if min(pair[0].shape[2:]) < SMALLEST:
+                values += [None] * len(pair[0])
+            else:
+                values += network(*(pixels.to(setup.place) for pixels in pair)).tolist()
     return values
