@@ -55,14 +55,14 @@ def main(params_path: Path, revisions: list[str]) -> None:
     seed = records.seed(settings.seed, "evaluate", "")
     ranked = ranking.rank(rows, {}, settings.hole_bins, settings.bootstrap, seed)
     called = call(runs)
-    records.write_atomic(METRICS / "comparison.md", tables.to_markdown(ranked, {}, called).encode())
-    records.write_atomic(METRICS / "comparison.tex", tables.to_latex(ranked, {}, called).encode())
+    records.write_atomic(METRICS / "comparison.md", tables.to_markdown(ranked, called).encode())
+    records.write_atomic(METRICS / "comparison.tex", tables.to_latex(ranked, called).encode())
     print(textwrap.fill(tables.note(ranked), WIDTH))
     shown = [name for name in summary.HOLE if name in ranked["all"]["metrics"]]
     for metric in shown or list(ranked["all"]["metrics"])[:1]:
         how = names.METRICS[metric]
         print(f"\n{how.title}: {how.direction} is better")
-        print(tables.text(tables.HEAD[:-2], shortened(ranked, metric, called)))
+        print(tables.text(tables.HEAD, shortened(ranked, metric, called)))
     print(f"\nAll metrics: {METRICS / 'comparison.md'} and .tex")
 
 
@@ -135,8 +135,8 @@ def call(runs: list[Run]) -> dict[str, str]:
 
 def shortened(ranked: dict, metric: str, called: dict[str, str]) -> list[tuple[str, ...]]:
     """The standings by one metric, with names cut so that the table fits a terminal."""
-    cells = [row[:-2] for row in tables.standings(ranked, metric, {}, called)]
-    lines = tables.text(tables.HEAD[:-2], cells).splitlines()
+    cells = tables.standings(ranked, metric, called)
+    lines = tables.text(tables.HEAD, cells).splitlines()
     longest = max(len(row[1]) for row in cells)
     room = max(12, longest - max(0, max(map(len, lines)) - WIDTH))
     return [

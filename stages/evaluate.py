@@ -10,6 +10,7 @@ and data/ratings/*.csv); writes
     metrics/quality.json   the figures that `dvc metrics diff` compares
     metrics/ranking.json   which method is best by each metric, by hole size too; the same as .csv
                            and, to read, as .md
+    metrics/cost.md        what each method cost on this machine, which neither git nor DVC keeps
     metrics/by_hole.json   every mean by the hole's share of the image
     metrics/ratings.json   what people said on the review page
     metrics/protocol.json  our numbers beside the published ones, when the masks are a protocol's
@@ -55,10 +56,10 @@ def main(params_path: Path) -> None:
     lost = sum(row["status"] != records.OK for row in photographs)
     draws = {"resamples": settings.bootstrap, "seed": records.seed(settings.seed, "evaluate", "")}
     called = names.called(everything.inpaint.model_dump())
-    costs = records.read_costs(METRICS / "speed.json", everything.inpaint.method_settings())
-    publish_all = partial(publish, rows, good, lost + len(failed), settings, draws, costs, called)
+    publish_all = partial(publish, rows, good, lost + len(failed), everything, draws, called)
     quality, ranked = publish_all({})
     write_json("ratings", ratings.summarise(answers, good, **draws))
+    write_costs(everything.inpaint, called)
     if settings.learned and good:
         figures: dict[tuple[str, str], float] = {}
         try:
@@ -66,7 +67,6 @@ def main(params_path: Path) -> None:
             measure_learned(everything, holes, good, figures)
         finally:  # keep what was measured before weights turned out to be missing
             quality, ranked = publish_all(figures)
-    write_json("protocol", protocols.beside(quality, everything.model_dump()))
     print(summary.table(quality))
     for metric in summary.HOLE:
         if len(methods) > 1 and metric in ranked["all"]["metrics"]:
@@ -116,9 +116,8 @@ def publish(
     rows: list[dict],
     good: list[dict],
     failed: int,
-    settings: params.Evaluate,
+    everything: params.Params,
     draws: dict[str, int],
-    costs: dict[str, dict],
     called: dict[str, str],
     figures: dict[tuple[str, str], float],
 ) -> tuple[dict, dict]:
@@ -126,19 +125,30 @@ def publish(
 
     ``figures`` are those of no single row, by method and name.
     """
+    settings = everything.evaluate
     quality = summary.quality(good, failed, settings.ssim_target, **draws)
     for (method, name), figure in figures.items():
         count = isinstance(figure, int)
         summary.put(quality, method, name, figure if count else names.metric(name).rounded(figure))
     records.write_atomic(METRICS / "scores.csv", to_csv(rows))
     write_json("quality", quality)
+    write_json("protocol", protocols.beside(quality, everything.model_dump()))
     write_json("by_hole", summary.by_hole(good, settings.hole_bins, **draws))
     ranked = ranking.rank(good, figures, settings.hole_bins, **draws)
     write_json("ranking", ranked)
-    records.write_atomic(METRICS / "ranking.csv", tables.to_csv(ranked, costs))
-    text = tables.to_markdown(ranked, costs, called)
-    records.write_atomic(METRICS / "ranking.md", text.encode())
+    records.write_atomic(METRICS / "ranking.csv", tables.to_csv(ranked))
+    records.write_atomic(METRICS / "ranking.md", tables.to_markdown(ranked, called).encode())
     return quality, ranked
+
+
+def write_costs(inpaint: params.Inpaint, called: dict[str, str]) -> None:
+    """What each method cost according to the last run that filled something here."""
+    path = METRICS / "cost.md"
+    costs = records.read_costs(METRICS / "speed.json", inpaint.method_settings())
+    if costs:
+        records.write_atomic(path, tables.costs(costs, called).encode())
+    else:
+        path.unlink(missing_ok=True)
 
 
 def measure_learned(

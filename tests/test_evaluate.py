@@ -13,7 +13,7 @@ from skimage.data import astronaut
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import evaluate
-from wizard import images, names, records
+from wizard import images, names, params, records
 from wizard.console import TooManyFailures
 from wizard.metrics import protocols, scoring
 
@@ -429,6 +429,25 @@ def test_each_row_of_a_ranking_equals_its_own_single_run(workplace):
                     assert figures[method].get(key) == own.get(key), (method, name, metric, key)
 
 
+def test_what_methods_cost_is_in_a_file_of_its_own(workplace):
+    """The ranking is DVC's, so that it must not depend on how quick this machine is."""
+    place = workplace()
+    place.run()
+    before = {path.name: path.read_bytes() for path in Path("metrics").iterdir()}
+    methods = params.load(place.folder / "params.yaml").inpaint.method_settings()
+    about = {"settings": records.fingerprint(**methods["model"]), "machine": "a machine"}
+    speed = {"model": about | {"seconds_per_image": 0.25, "peak_memory_mb": 700}}
+    Path("metrics/speed.json").write_text(json.dumps(speed))
+    place.run()
+    cost = Path("metrics/cost.md").read_text()
+    assert cost.endswith("| face-tiny | 0.25 | 700 | a machine |\n")
+    for name, content in before.items():
+        assert Path("metrics", name).read_bytes() == content, name
+    Path("metrics/speed.json").unlink()
+    place.run()
+    assert not Path("metrics/cost.md").exists()
+
+
 def test_ratings_are_summarised(workplace):
     place = workplace()
     Path("data/ratings.csv").write_text(
@@ -551,6 +570,7 @@ def test_missing_weights_lose_no_other_figure(workplace, monkeypatch, lpips_weig
     quality = place.read("quality")
     assert quality["count"] == 6 and Path("metrics/ratings.json").is_file()
     assert quality["learned"]["lpips"] > 0 and "fd" not in quality["learned"]
+    assert place.read("protocol") == {}
 
 
 def test_it_prints_the_main_figures(workplace, capsys):

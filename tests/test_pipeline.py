@@ -15,7 +15,8 @@ from wizard import records
 
 
 def test_one_command_makes_every_output(clone):
-    for name in ("quality.json", "scores.csv", "speed.json", "figures", "review/index.html"):
+    files = ("quality.json", "scores.csv", "ranking.md", "speed.json", "cost.md")
+    for name in (*files, "figures", "review/index.html"):
         assert (clone / "metrics" / name).exists(), name
     quality = json.loads((clone / "metrics" / "quality.json").read_text())
     assert quality["count"] == 6 and quality["failed"] == 0
@@ -98,9 +99,15 @@ def test_plots_diff_overlays_two_revisions(wider):
     assert "workspace" in page and "HEAD" in page
 
 
-def test_going_back_costs_no_filling(wider):
+def test_going_back_costs_no_filling_and_brings_the_ranking_back(clone, wider):
+    rankings = [f"ranking.{kind}" for kind in ("json", "csv", "md")]
+    small, large = (
+        [(at / "metrics" / one).read_bytes() for one in rankings] for at in (clone, wider)
+    )
+    assert not set(small) & set(large)
     setting(wider, "ratio: 0.5", "ratio: 0.25")
     sh(wider, "dvc", "repro")
+    assert [(wider / "metrics" / one).read_bytes() for one in rankings] == small
     # By itself DVC would bring back the whole stage, and tell nothing of the result cache.
     (wider / "metrics" / "speed.json").unlink()
     sh(wider, "dvc", "repro", "--no-run-cache", "--single-item", "--force", "inpaint")

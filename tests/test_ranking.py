@@ -130,22 +130,29 @@ def ranked():
 
 
 def test_the_table_holds_every_figure_of_the_ranking(ranked):
-    speed = {"model": {"seconds_per_image": 0.15, "peak_memory_mb": 900, "device": "cpu"}}
-    table = list(csv.DictReader(io.StringIO(tables.to_csv(ranked, speed).decode())))
+    table = list(csv.DictReader(io.StringIO(tables.to_csv(ranked).decode())))
     assert [row["rank"] for row in table] == ["1", "2"]
     for row in table:
         for name, value in ranked["all"]["metrics"]["ssim"][row["method"]].items():
             assert float(row[name]) == value
-    (model,) = [row for row in table if row["method"] == "model"]
-    assert (model["seconds_per_image"], model["peak_memory_mb"]) == ("0.15", "900")
+
+
+def test_the_table_of_costs_has_what_was_measured_and_by_whom():
+    model = {"seconds_per_image": 0.15123, "peak_memory_mb": 900, "machine": "A|B GPU"}
+    table = tables.costs({"model": model, "baseline": {"filled": 0}}, {"model": "face-tiny"})
+    assert table.splitlines() == [
+        "| method | s/image | MB | machine |",
+        "| --- | --: | --: | --- |",
+        "| face-tiny | 0.151 | 900 | A\\|B GPU |",
+    ]
 
 
 def test_names_of_methods_break_no_table(ranked):
-    text = tables.to_markdown(ranked, {}, {"model": "face-tiny"})
+    text = tables.to_markdown(ranked, {"model": "face-tiny"})
     cells = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in cells}) == 1
     assert "a\\|b_50%" in text and "face-tiny" in text and "model" not in text
-    latex = tables.to_latex(ranked, {}, {})
+    latex = tables.to_latex(ranked, {})
     assert r"a|b\_50\%" in latex and latex.count(r"\begin{tabular}") == 1
 
 

@@ -82,7 +82,7 @@ def clone_of(folder: Path, to: Path) -> Path:
 
 
 # What the last run measured of its machine; it belongs to no commit.
-OF_THIS_MACHINE = {"speed.json", "cost.png", "cost.pdf", "ranking.csv", "ranking.md"}
+OF_THIS_MACHINE = {"speed.json", "cost.md", "cost.png", "cost.pdf"}
 
 
 def digests(folder: Path, *tops: str) -> dict[str, str]:

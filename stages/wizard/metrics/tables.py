@@ -1,7 +1,6 @@
 """The ranking as tables to read: CSV, Markdown, LaTeX, and lines for a terminal.
 
-``speed`` is what each method cost (see COST), ``called`` what to print for a method where that is
-not its name.
+``called`` is what to print for a method where that is not its name.
 """
 
 import csv
@@ -16,39 +15,36 @@ FIGURES = (
     *("rank", "rank_low", "rank_high", "mean", "low", "high", "count"),
     *("behind", "behind_low", "behind_high", "wins"),
 )
-COST = ("seconds_per_image", "peak_memory_mb")
-HEAD = ("rank", "method", "mean", "behind the first", "wins", "s/image", "MB")
+HEAD = ("rank", "method", "mean", "behind the first", "wins")
+COST = ("method", "s/image", "MB", "machine")
 
 
-def rows(ranking: dict[str, dict], speed: Mapping[str, dict]) -> Iterator[dict]:
+def rows(ranking: dict[str, dict]) -> Iterator[dict]:
     """The ranking as flat rows: for each bin of hole size and metric the methods, best first."""
     for name, content in ranking.items():
         for metric, figures in content["metrics"].items():
             for method in sorted(figures, key=lambda one: figures[one].get("rank", len(figures))):
                 about = {"hole_fraction": name, "metric": metric, "method": method}
-                cost = {key: one for key, one in speed.get(method, {}).items() if key in COST}
-                yield about | figures[method] | cost
+                yield about | figures[method]
 
 
-def to_csv(ranking: dict[str, dict], speed: Mapping[str, dict]) -> bytes:
+def to_csv(ranking: dict[str, dict]) -> bytes:
     """:func:`rows` as CSV, empty cells where there is no figure."""
     buffer = io.StringIO()
-    columns = ["hole_fraction", "metric", "method", *FIGURES, *COST]
+    columns = ["hole_fraction", "metric", "method", *FIGURES]
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows(ranking, speed))
+    writer.writerows(rows(ranking))
     return buffer.getvalue().encode()
 
 
-def to_markdown(
-    ranking: dict[str, dict], speed: Mapping[str, dict], called: Mapping[str, str]
-) -> str:
+def to_markdown(ranking: dict[str, dict], called: Mapping[str, str]) -> str:
     """A section for each metric: the methods, best first, and their means by hole size."""
     sections = [f"# Ranking\n\n{note(ranking)}\n"]
     for metric in ranking["all"]["metrics"]:
         how = METRICS[metric]
         sections.append(f"## {how.title}: {how.direction} is better\n")
-        sections.append(markdown(HEAD, standings(ranking, metric, speed, called)))
+        sections.append(markdown(HEAD, standings(ranking, metric, called)))
         bins = {name: one for name, one in ranking.items() if metric in one["metrics"]}
         if len(bins) > 1:
             head = ["method", *(f"{name} ({one['holes']} holes)" for name, one in bins.items())]
@@ -56,11 +52,30 @@ def to_markdown(
     return "\n".join(sections)
 
 
-def to_latex(ranking: dict[str, dict], speed: Mapping[str, dict], called: Mapping[str, str]) -> str:
+def costs(measured: Mapping[str, dict], called: Mapping[str, str]) -> str:
+    """What each method cost, as ``records.read_costs`` gives it; those that were not measured are
+    left out.
+    """
+    return markdown(
+        COST,
+        (
+            (
+                called.get(method, method),
+                f"{one['seconds_per_image']:.3g}",
+                f"{one['peak_memory_mb']:.0f}",
+                one["machine"],
+            )
+            for method, one in measured.items()
+            if "machine" in one
+        ),
+    )
+
+
+def to_latex(ranking: dict[str, dict], called: Mapping[str, str]) -> str:
     """One ``tabular`` for each metric; it needs the package booktabs."""
     return "\n".join(
         f"% {METRICS[metric].title}. {note(ranking)}\n"
-        + latex(HEAD, standings(ranking, metric, speed, called))
+        + latex(HEAD, standings(ranking, metric, called))
         for metric in ranking["all"]["metrics"]
     )
 
@@ -98,7 +113,7 @@ def verdict(ranking: dict[str, dict], metric: str, called: Mapping[str, str]) ->
 
 
 def standings(
-    ranking: dict[str, dict], metric: str, speed: Mapping[str, dict], called: Mapping[str, str]
+    ranking: dict[str, dict], metric: str, called: Mapping[str, str]
 ) -> list[tuple[str, ...]]:
     """The cells of HEAD for every method by one metric over all holes, best first."""
     return [
@@ -108,10 +123,8 @@ def standings(
             _number(row, "mean", metric),
             _number(row, "behind", metric) if row.get("rank", 1) > 1 else "",
             f"{row['wins']:.0%}" if "wins" in row else "",
-            f"{row[COST[0]]:.3g}" if COST[0] in row else "",
-            f"{row[COST[1]]:.0f}" if COST[1] in row else "",
         )
-        for row in rows({"all": ranking["all"]}, speed)
+        for row in rows({"all": ranking["all"]})
         if row["metric"] == metric
     ]
 
@@ -144,9 +157,10 @@ def _number(figures: dict, name: str, metric: str) -> str:
 
 
 def markdown(head: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; the first column that is text aligns to the left."""
+    """A Markdown table; columns of text align to the left."""
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in cells]
-    lines = [head, ["---" if name == "method" else "--:" for name in head], *escaped]
+    rules = ["---" if name in ("method", "machine") else "--:" for name in head]
+    lines = [head, rules, *escaped]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
