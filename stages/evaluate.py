@@ -16,7 +16,8 @@ and data/ratings/*.csv); writes
     metrics/protocol.json  our numbers beside the published ones, when the masks are a protocol's
 
 and prints a small table of the main figures. A result that failed, cannot be read, or differs from
-the photograph outside its hole is a row without numbers and never part of a mean.
+the photograph outside its hole is a row with the reason in place of numbers and never part of a
+mean.
 """
 
 import csv
@@ -29,7 +30,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from wizard import metrics, names, opinions, params, records
-from wizard.console import plain, progress, report_failures, stage
+from wizard.console import BadSetting, plain, progress, report_failures, stage
 from wizard.metrics import protocols, ranking, ratings, summary, tables
 from wizard.metrics.scoring import Hole, rounded, score_hole
 from wizard.runners import local
@@ -71,11 +72,14 @@ def main(params_path: Path) -> None:
     for metric in summary.HOLE:
         if len(methods) > 1 and metric in ranked["all"]["metrics"]:
             print(plain(tables.verdict(ranked, metric, called)))
-    report_failures(failed, runtime.max_failures)
+    report_failures(failed, runtime.max_failures, where="metrics/scores.csv")
 
 
 def plan(photographs: records.Rows, masks: records.Rows, results: records.Rows) -> Iterator[Hole]:
-    """Bring together what belongs to one hole; manifests are sorted by id."""
+    """Bring together what belongs to one hole; manifests are sorted by id.
+
+    Raises BadSetting when a hole's photograph is not there.
+    """
     about = {
         row["id"]: (DATA / row["file"], row.get("prompt")) for row in records.usable(photographs)
     }
@@ -88,6 +92,11 @@ def plan(photographs: records.Rows, masks: records.Rows, results: records.Rows) 
         if name == row["id"]:
             own = {(one["run"], one["sample"]): one for one in found}
             name, found = next(results_of, ("", ()))
+        if row["image"] not in about:
+            raise BadSetting(
+                f"data/masks.jsonl: {row['id']} is a hole of {row['image']}, which is not in "
+                "data/images.jsonl; run mask again"
+            )
         yield Hole(DATA, row, *about[row["image"]], own)
 
 
@@ -187,8 +196,7 @@ def measure_learned(
 
 def to_csv(rows: list[dict]) -> Iterator[bytes]:
     """The rows as lines of CSV, empty cells where there is no value; line ends are always \\n."""
-    facts = [name for name in summary.FACTS if name != "error"]
-    columns = [*facts, *summary.measured(rows)]
+    columns = [*summary.FACTS, *summary.measured(rows)]
     table = csv.DictWriter(_Line(), columns, extrasaction="ignore", lineterminator="\n")
     yield table.writeheader()
     yield from map(table.writerow, rows)

@@ -14,7 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import evaluate
 from wizard import images, names, params, records
-from wizard.console import TooManyFailures
+from wizard.console import BadSetting, TooManyFailures
 from wizard.metrics import protocols, scoring
 
 REPOSITORY = Path(__file__).parents[1]
@@ -119,8 +119,8 @@ def test_scores_begin_with_the_facts_and_end_lines_with_newlines(workplace):
     data = Path("metrics/scores.csv").read_bytes()
     header = data.splitlines()[0].decode().split(",")
     assert header[:5] == ["id", "image", "mask", "method", "sample"]
-    assert header[5:9] == ["hole_fraction", "status", "ssim", "psnr"]
-    assert set(header[7:]) <= names.METRICS.keys()
+    assert header[5:10] == ["hole_fraction", "status", "error", "ssim", "psnr"]
+    assert set(header[8:]) <= names.METRICS.keys()
     assert b"\r" not in data
 
 
@@ -222,7 +222,37 @@ def test_failed_result_is_counted_and_never_scored(workplace, broken, capsys):
     assert [rows[0][name] for name in ("ssim", "psnr", "hole_mae")] == ["", "", ""]
     assert of("baseline", rows)[0]["status"] == ("failed" if broken == "mask" else "ok")
     assert quality["failed"] == 1 and quality["count"] == 5
-    assert "failed: face0_mask000: " in capsys.readouterr().err
+    assert f"failed: face0_mask000: {rows[0]['error']}\n" in capsys.readouterr().err
+    assert rows[0]["error"] and not of("baseline", rows)[1]["error"]
+
+
+def test_of_many_failures_the_last_line_names_the_table_of_all(workplace, capsys):
+    place = workplace(photographs=7, per_image=3)
+    place.results = [row | {"status": "failed", "error": "NaN"} for row in place.results]
+    with pytest.raises(TooManyFailures):
+        place.run()
+    assert capsys.readouterr().err.endswith("… and 1 more, all in metrics/scores.csv\n")
+
+
+def test_a_hole_of_a_photograph_that_is_gone_is_told_in_one_line(workplace):
+    place = workplace()
+    place.photographs.pop(0)
+    with pytest.raises(BadSetting, match=r"masks.jsonl: face0_mask000 is a hole of face0, which"):
+        place.run()
+
+
+def test_an_unreadable_second_pass_fails_the_result_that_it_is_of(workplace, capsys):
+    place = workplace()
+    place.settings["runtime"]["max_failures"] = 1
+    for row in [row for row in place.results if row["run"] == "model"]:
+        file = row["file"].replace("model", "again")
+        place._save(file, images.load(f"data/{row['file']}"))
+        place.results.append(row | {"run": "again", "file": file, "patches": 5})
+    place.results.sort(key=lambda row: row["id"])
+    Path("data/inpainted/again/face0_mask000_0.png").write_bytes(b"broken")
+    rows, quality = place.run()
+    assert quality["failed"] == 1 and quality["self"]["consistency"] == 1
+    assert "inpainted/again/face0_mask000_0.png" in rows[0]["error"]
 
 
 def test_the_line_says_how_many_pixels_outside_the_hole_changed(workplace, capsys):

@@ -94,10 +94,13 @@ def say(line: str) -> None:
         print(line, file=sys.stderr)
 
 
-def report_failures(rows: Iterable[dict], max_failures: int) -> None:
-    """Say which items failed; raise TooManyFailures when they are more than allowed."""
+def report_failures(rows: Iterable[dict], max_failures: int, where: str = "the manifest") -> None:
+    """Say which items failed; raise TooManyFailures when they are more than allowed.
+
+    ``where`` is what has all reasons.
+    """
     failed = [row for row in rows if row["status"] == "failed"]
-    _list("failed", failed, "error")
+    _list("failed", failed, "error", where)
     if len(failed) > max_failures:
         raise TooManyFailures(
             f"{len(failed)} failed, runtime.max_failures allows {max_failures}; "
@@ -107,14 +110,14 @@ def report_failures(rows: Iterable[dict], max_failures: int) -> None:
 
 def report_notes(rows: Iterable[dict]) -> None:
     """Say what a person should know of items that were used all the same."""
-    _list("note", [row for row in rows if "note" in row], "note")
+    _list("note", [row for row in rows if "note" in row], "note", "the manifest")
 
 
-def _list(kind: str, rows: list[dict], key: str) -> None:
+def _list(kind: str, rows: list[dict], key: str, where: str) -> None:
     for row in rows[:20]:
         say(f"{kind}: {row['id']}: {row[key]}")
     if len(rows) > 20:
-        say(f"… and {len(rows) - 20} more, all in the manifest")
+        say(f"… and {len(rows) - 20} more, all in {where}")
 
 
 def progress(items: Iterable[T], total: int | None, desc: str, unit: str = "image") -> Iterator[T]:

@@ -57,15 +57,14 @@ def _score_method(
         row = {"method": method, "sample": made["sample"], "status": records.OK}
         try:
             result = _open_result(hole.data, made, original, mask)
+            again = _score_again(hole, method, result, mask) if made["sample"] == 0 else {}
         except records.Unusable as error:
             rows.append(row | {"status": records.FAILED, "error": f"{method}: {error}"})
             continue
         values = metrics.score(None if blind else original, result, mask, ring_px)
         if method == names.RAW:
             values |= outside.score(original, result, mask)
-        if made["sample"] == 0:
-            values |= _score_again(hole, method, result, mask)
-        rows.append(row | _rounded_all(values))
+        rows.append(row | _rounded_all(values | again))
         results.append(result)
     if len(results) > 1:
         spread = {"hole_diversity": rounded(diversity(results, mask))}
@@ -120,7 +119,10 @@ def _open_result(data: Path, made: dict, original: np.ndarray, mask: np.ndarray)
 def _score_again(
     hole: Hole, method: str, result: np.ndarray, mask: np.ndarray
 ) -> dict[str, float | None]:
-    """How far a result agrees with itself, if parts of it were inpainted once more."""
+    """How far a result agrees with itself, if parts of it were inpainted once more.
+
+    Raises records.Unusable when one of these pictures cannot be read.
+    """
     passes = hole.of(names.AGAIN[method]) if method in names.AGAIN else []
     if not passes:
         return {}
