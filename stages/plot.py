@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from wizard import images, names, opinions, params, records
-from wizard.console import progress, stage, without_secrets
+from wizard.console import BadSetting, progress, stage, without_secrets
 from wizard.report import histograms, pictures, review, scores
 
 DATA, METRICS = Path("data"), Path("metrics")
@@ -30,14 +30,22 @@ LABELS = {"title": "Title", "author": "By", "licence": "Licence", "source_name":
 class Album:
     """The files that belong to some holes, found by the rows of the manifests.
 
-    ``truth`` says whether the original is what the hole should show.
+    ``truth`` says whether the original is what the hole should show. Raises BadSetting when the
+    manifests do not have one of the holes.
     """
 
     def __init__(self, holes: set[str], truth: bool):
         self.truth = truth
         self.holes = {row["id"]: row for row in manifest("masks") if row["id"] in holes}
         of = {row["image"] for row in self.holes.values()}
-        self.photographs = {row["id"]: row for row in manifest("images") if row["id"] in of}
+        photographs = records.usable(manifest("images"))
+        self.photographs = {row["id"]: row for row in photographs if row["id"] in of}
+        for hole in sorted(holes):
+            if self.holes.get(hole, {}).get("image") not in self.photographs:
+                raise BadSetting(
+                    f"metrics/scores.csv: {hole} is not in data/masks.jsonl, or its photograph not "
+                    "in data/images.jsonl; run evaluate again"
+                )
         self.made: dict[tuple[str, str], dict[int, dict]] = {}
         for row in manifest("inpainted"):
             if row["id"] in holes:
@@ -57,7 +65,7 @@ class Album:
 
     def views(self, hole: str, methods: list[str]) -> dict[str, list[np.ndarray | None]]:
         """What there is to see of one hole, no larger than the page needs it: name → its pictures,
-        one per sample, None for one that failed.
+        one per sample, None for one that failed, cannot be read or has another size.
         """
         original = self._open(self.photograph(hole))
         if self.holes[hole]["status"] != records.OK:
@@ -69,7 +77,8 @@ class Album:
         views: dict[str, list[np.ndarray | None]] = {"original": [original], "masked": [striped]}
         for method in methods:
             rows = self.made.get((hole, method), {})
-            made = [self._result(rows.get(sample)) for sample in range(max(rows, default=-1) + 1)]
+            samples = range(max(rows, default=-1) + 1)
+            made = [self._result(rows.get(sample), original.shape) for sample in samples]
             if any(one is not None for one in made):
                 views[method] = made
         if self.truth and names.MODEL in views:
@@ -79,8 +88,14 @@ class Album:
             ]
         return views
 
-    def _result(self, row: dict | None) -> np.ndarray | None:
-        return None if row is None or row["status"] != records.OK else self._open(row)
+    def _result(self, row: dict | None, shape: tuple[int, ...]) -> np.ndarray | None:
+        if row is None or row["status"] != records.OK:
+            return None
+        try:
+            result = self._open(row)
+        except records.Unusable:  # evaluate has told it, within runtime.max_failures
+            return None
+        return result if result.shape == shape else None
 
     def _open(self, row: dict) -> np.ndarray:
         return pictures.reduced(images.load(DATA / row["file"]), review.SIDE)
@@ -142,7 +157,8 @@ def draw_figures(
     bins, ranked = read_json("by_hole"), read_json("ranking")["all"]
     compared = [method for method in labels if method not in names.AUXILIARY]
     sheet = [
-        {"title": title} | {name: own[0] for name, own in album.views(hole, compared).items()}
+        {"title": title}
+        | {name: own[0] for name, own in album.views(hole, compared).items() if own[0] is not None}
         for hole, title in shown.items()
     ]
     drawn = {

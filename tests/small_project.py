@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from skimage.filters import gaussian
 
 from wizard import images, metrics, names, records
 from wizard.metrics import ranking, summary
+from wizard.report import scores
 
 SIZE = 64
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -60,6 +62,21 @@ def build(folder: Path, per_photo: int = 3, samples: int = 1) -> Path:
 def save(folder: Path, file: str, array: np.ndarray, **row) -> dict:
     records.write_atomic(folder / "data" / file, images.encode(array))
     return row | {"file": file, "status": "ok"}
+
+
+def fail(folder: Path, lost: Callable[[str, str, int], bool]) -> None:
+    """Let results fail: those of which ``lost(hole, method, sample)`` is true."""
+    manifest, table = folder / "data/inpainted.jsonl", scores.read(folder / "metrics/scores.csv")
+    for row in table:
+        if lost(row["id"], row["method"], row["sample"]):
+            row |= dict.fromkeys(row.keys() - summary.FACTS) | {"status": "failed"}
+    failed = {"status": "failed", "error": "NaN in the result"}
+    rows = records.read(manifest)
+    records.write(
+        manifest,
+        [row | (failed if lost(row["id"], row["run"], row["sample"]) else {}) for row in rows],
+    )
+    write_numbers(folder, table)
 
 
 def write_numbers(folder: Path, table: list[dict]) -> None:

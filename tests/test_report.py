@@ -16,6 +16,7 @@ from PIL import Image
 
 import plot
 from wizard import images, names, params, records
+from wizard.console import BadSetting
 from wizard.metrics import OF_A_RESULT, summary
 from wizard.report import histograms, pictures, review, scores, sheets
 
@@ -72,6 +73,14 @@ def test_plot_writes_its_figures_under_fixed_names(project):
         assert pixels.shape[1] > 1000 and pixels.std() > 5
 
 
+def test_points_are_counted_for_the_model_whose_samples_are_more(figures):
+    table, _ = measured(6)
+    table = [row | {"hole_fraction": 0.1 * int(row["image"][1:])} for row in table]
+    table += [row | {"sample": 1} for row in table if row["method"] == "model"]
+    figure = figures.hole_fraction(table, LABELS)
+    assert figure.get_supxlabel() == "One point per result; N = 12 of face-tiny"
+
+
 def test_a_dozen_results_have_distributions_and_a_cloud_of_points(tmp_path, monkeypatch):
     small_project.build(tmp_path, per_photo=7)
     monkeypatch.chdir(tmp_path)
@@ -125,6 +134,49 @@ def test_without_a_reference_the_other_metrics_are_shown(tmp_path, monkeypatch):
     assert made["ssim.csv"] == b"from,to,count,share\n" and "gains.png" not in made
 
 
+def test_an_example_of_which_one_sample_failed_is_shown_without_it(tmp_path, monkeypatch):
+    small_project.build(tmp_path, samples=2)
+    small_project.fail(tmp_path, lambda _, method, sample: method == "model" and sample == 0)
+    monkeypatch.chdir(tmp_path)
+    plot.main(tmp_path / "params.yaml")
+    assert "comparison.png" in outputs(tmp_path)
+    views = island(tmp_path)["results"][0]["views"]
+    assert views["model"][0] is None and views["model"][1] and views["error"][0] is None
+
+
+def test_where_the_model_failed_everywhere_there_is_no_example(tmp_path, monkeypatch):
+    small_project.build(tmp_path)
+    small_project.fail(tmp_path, lambda _, method, __: method == "model")
+    monkeypatch.chdir(tmp_path)
+    plot.main(tmp_path / "params.yaml")
+    assert "comparison.png" not in outputs(tmp_path)
+    shown = island(tmp_path)["results"]
+    assert {one["status"] for one in shown} == {"failed"} and "baseline" in shown[0]["views"]
+
+
+@pytest.mark.parametrize("how", ["unreadable", "another size"])
+def test_a_picture_that_evaluate_could_not_use_stops_no_other(tmp_path, monkeypatch, how):
+    small_project.build(tmp_path)
+    path = tmp_path / "data/inpainted/model/helmet_mask000.png"
+    small = images.encode(np.zeros((8, 8, 3), np.uint8))
+    path.write_bytes(b"no picture" if how == "unreadable" else small)
+    monkeypatch.chdir(tmp_path)
+    plot.main(tmp_path / "params.yaml")
+    shown = {one["id"]: one["views"] for one in island(tmp_path)["results"]}
+    assert "model" not in shown["helmet_mask000"] and "baseline" in shown["helmet_mask000"]
+    assert {"model", "error"} < shown["helmet_mask001"].keys()
+
+
+@pytest.mark.parametrize("name", ["images", "masks"])
+def test_scores_of_an_older_manifest_are_told_in_one_line(tmp_path, monkeypatch, name):
+    small_project.build(tmp_path)
+    path = tmp_path / f"data/{name}.jsonl"
+    records.write(path, [row for row in records.read(path) if not row["id"].startswith("helmet")])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadSetting, match=r"scores.csv: helmet_mask000 is not in .* evaluate again"):
+        plot.main(tmp_path / "params.yaml")
+
+
 @pytest.fixture
 def figures():
     """The figures' module."""
@@ -168,6 +220,23 @@ def test_means_are_drawn_with_their_intervals_where_there_are_photographs_enough
     assert f"12 results of {photographs} photographs" in axis.get_title()
     words = "95% intervals over photographs" if ends else "No 95% intervals"
     assert words in figure.get_supxlabel()
+
+
+def test_what_only_the_raw_output_has_gets_no_panel(figures):
+    table = [
+        {"id": f"p{k}_mask000", "image": f"p{k}", "mask": 0, "method": method, "sample": 0}
+        | {"status": "ok", "hole_fraction": 0.02 * k, "edge_step": k, "outside_psnr": outside}
+        for k in range(12)
+        for method, outside in (("model", None), ("raw", 30.0 + k))
+    ]
+    bins = summary.by_hole(table, 0.2, resamples=100, seed=0)
+    labels = {"model": "face-tiny", "raw": "Model before paste-back"}
+    for figure in (
+        figures.distributions(table, bins["all"], labels),
+        figures.hole_fraction(table, labels),
+    ):
+        words = [axis.get_xlabel() + axis.get_ylabel() for axis in figure.axes if axis.axison]
+        assert len(words) == 1 and "Seam against the surroundings" in words[0]
 
 
 def test_gains_of_one_bin_are_drawn_result_by_result_with_their_mean(figures):

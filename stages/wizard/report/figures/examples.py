@@ -15,12 +15,14 @@ SHEET = {"original": "Original", "masked": "Masked", "error": "Difference"}
 
 
 @rc_context(STYLE)
-def comparison(examples: Sequence[dict], labels: Labels) -> Figure:
+def comparison(examples: Sequence[dict], labels: Labels) -> Figure | None:
     """A sheet with one row per example: original, masked, each method, error map.
 
     ``examples`` have ``title`` (text) and of these views (uint8 H×W×3, of any size) those that
-    there are; one that no example has gets no column.
+    there are; one that no example has gets no column. None without any example.
     """
+    if not examples:
+        return None
     order = ["original", "masked", *labels, "error"]
     views = [view for view in order if any(view in example for example in examples)]
     shapes = [next(one[view] for view in views if view in one).shape for one in examples]

@@ -132,7 +132,7 @@ def hole_fraction(rows: Sequence[dict], labels: Labels) -> Figure | None:
                 label=labels[method],
             )
         axis.set(xlabel="Hole (% of the image)", ylabel=metric(name).title)
-    figure.supxlabel(f"One point per result; N = {len(shares)} results per method", fontsize=8)
+    figure.supxlabel(f"One point per result; N = {len(shares)} of {labels[MODEL]}", fontsize=8)
     name_methods(figure, axes, labels)
     return figure
 
@@ -261,7 +261,8 @@ def _percent(name: str) -> str:
 
 
 def _panels(rows: Sequence[dict]) -> list[str]:
-    return main_metrics(scores.columns(list(rows)))
+    """The main metrics that the model has values of."""
+    return main_metrics(scores.columns([row for row in rows if row["method"] == MODEL]))
 
 
 def _column(method: str, name: str) -> str:
