@@ -27,7 +27,10 @@ WIDTH = 100
 # The blocks that can make a result or its number another one.
 OF_A_RESULT = ("fetch", "mask", "inpaint", "evaluate")
 # What makes the same results another number; a hole is measured as it was grown.
-MEASURED_BY = ("evaluate.reference", "evaluate.ring_px", "inpaint.grow")
+MEASURED_BY = (
+    *("evaluate.reference", "evaluate.ring_px", "evaluate.dino", "evaluate.clip"),
+    "inpaint.grow",
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Run:
     holes: dict[str, str]
     rows: list[dict]
 
+    @property
+    def method(self) -> str:
+        """Its name among those that are ranked; a mere ``raw`` would be taken for another run."""
+        return f"revision {self.revision}"
+
 
 def main(params_path: Path, revisions: list[str]) -> None:
     settings = params.load(params_path).evaluate
@@ -47,7 +55,7 @@ def main(params_path: Path, revisions: list[str]) -> None:
     runs = [read(revision) for revision in dict.fromkeys(revisions)]
     check(runs)
     rows = [
-        row | {"method": run.revision}
+        row | {"method": run.method}
         for run in runs
         for row in run.rows
         if row["method"] == names.MODEL and row["status"] == records.OK
@@ -119,7 +127,9 @@ def check(runs: list[Run]) -> None:
 
 
 def call(runs: list[Run]) -> dict[str, str]:
-    """The settings in which a run differs from another, as its name; its revision where none do."""
+    """What to print for each run's method: the settings in which it differs from another, its
+    revision where there are none.
+    """
     keys = dict.fromkeys(key for run in runs for key in run.settings)
     differ = [key for key in keys if len({repr(run.settings.get(key)) for run in runs}) > 1]
     short = [key.partition(".")[2] for key in differ]
@@ -129,7 +139,7 @@ def call(runs: list[Run]) -> dict[str, str]:
         values = (run.settings.get(key) for key in differ)
         told = [f"{name}={value}" for name, value in zip(shown, values, strict=True)]
         name = plain(", ".join(told)) or run.revision
-        called[run.revision] = f"{name} ({run.revision})" if name in called.values() else name
+        called[run.method] = f"{name} ({run.revision})" if name in called.values() else name
     return called
 
 

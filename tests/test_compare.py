@@ -53,6 +53,10 @@ def repository(tmp_path, monkeypatch):
         ("holes", "b", 0.0, {"mask.ratio": 0.5}),
         ("ring", "a", 0.0, {"evaluate.ring_px": 16}),
         ("grown", "a", 0.0, {"inpaint.grow": 2}),
+        ("dino", "a", 0.0, {"evaluate.dino": "facebook/dinov2-giant"}),
+        ("clip", "a", 0.0, {"evaluate.clip": "openai/clip-vit-base-patch32"}),
+        ("raw", "a", 0.0, {"inpaint.seed": 3}),
+        ("roundtrip", "a", 0.0, {"inpaint.seed": 4}),
     ):
         sh(tmp_path, "git", "checkout", "-q", "-B", branch)
         write_run(tmp_path, holes, gain, change)
@@ -87,12 +91,26 @@ def test_one_revision_is_compared_with_the_workspace(repository, capsys):
     assert "seed=7" in first and first.startswith("1 (1–1)")
 
 
+def test_revisions_called_like_runs_that_are_never_ranked_are_ranked(repository, capsys):
+    compare.main(repository / "params.yaml", ["raw", "roundtrip"])
+    printed = capsys.readouterr().out
+    assert "seed=3" in printed and "seed=4" in printed
+
+
 @pytest.mark.parametrize(
     ("revisions", "message"),
     [
         (["main", "holes"], "holes: data/images differs from that of main, and only results of"),
         (["main", "ring"], "ring: evaluate.ring_px = 16, but 8 in main"),
         (["main", "grown"], "grown: inpaint.grow = 2, but 0 in main: measured differently"),
+        (
+            ["main", "dino"],
+            "dino: evaluate.dino = facebook/dinov2-giant, but facebook",
+        ),
+        (
+            ["main", "clip"],
+            "clip: evaluate.clip = openai/clip-vit-base-patch32, but ",
+        ),
         (["main", "nowhere"], "nowhere: no scores of it: unknown Git revision 'nowhere'"),
     ],
 )
