@@ -251,6 +251,45 @@ def test_of_several_samples_one_is_kept(browser, tmp_path):
         assert page.locator(".samples input:checked").first.input_value() == "2"
 
 
+def other_tab(page):
+    """The same page once more, in a tab of the same browser."""
+    tab = page.context.new_page()
+    tab.goto(page.url)
+    return tab
+
+
+def test_ratings_of_two_tabs_are_all_kept(page):
+    """Each tab began without what the other one stored since."""
+    tabs = page, other_tab(page)
+    for tab in tabs:
+        rate(tab)
+        tab.fill("#rater", "Ann")
+        tab.keyboard.press("Escape")
+    tabs[0].keyboard.type("a")
+    tabs[1].keyboard.type("jb")
+    tabs[0].keyboard.type("jj0")
+    tabs[1].fill("#rater", "Bob")
+    tabs[1].keyboard.press("Escape")
+    tabs[1].keyboard.type("a")
+    tabs[0].keyboard.type("j0")
+    for tab in tabs:
+        tab.fill("#rater", "Ann")
+        assert len(exported(tab, "ratings-ann.csv")[0]) == 4
+        tab.fill("#rater", "Bob")
+        assert len(exported(tab, "ratings-bob.csv")[0]) == 1
+
+
+def test_picks_of_two_tabs_are_all_kept(browser, sampled):
+    with visit(browser, sampled) as page:
+        for place, tab in enumerate((page, other_tab(page))):
+            tab.locator(".card button", has_text="Keep this one").nth(place).click()
+        with page.expect_download() as waiting:
+            page.click("#export-picks")
+        assert len(opinions.picks(waiting.value.path())) == 2
+        page.reload()
+        assert page.locator("button[aria-pressed=true]").count() == 2
+
+
 def test_settings_and_quality_are_told(page):
     page.click("nav button[data-view=run]")
     assert "ssim.mean" in page.locator("#quality").inner_text()

@@ -14,10 +14,17 @@ const RATINGS = `image-wizard-ratings-${data.key}`;
 
 const before = stored(RATINGS, { last: "", raters: [] });
 /** Rater → turn → what was answered. */
-const answers = new Map(before.raters.map(([name, own]) => [name, new Map(own)]));
+let answers = asMaps(before);
 let turns = [];
 let turn = 0;
 let active = 0;
+
+function asMaps({ raters }) {
+  return new Map(raters.map(([name, own]) => [name, new Map(own)]));
+}
+
+const asLists = () => ({ last: rater(), raters: [...answers].map(([name, own]) => [name, [...own]]) });
+const readAgain = () => { answers = asMaps(storedNow(RATINGS, asLists())); };
 
 const rater = () => $("rater").value.trim() || "anonymous";
 const given = (one) => answers.get(rater())?.get(one.key) ?? { scores: {}, note: "" };
@@ -75,11 +82,12 @@ function namedAnswers(one) {
 }
 
 function record(change) {
+  readAgain();
   const entry = structuredClone(given(turns[turn]));
   change(entry);
   if (!answers.has(rater())) answers.set(rater(), new Map());
   answers.get(rater()).set(turns[turn].key, entry);
-  store(RATINGS, { last: rater(), raters: [...answers].map(([name, own]) => [name, [...own]]) });
+  store(RATINGS, asLists());
   tellProgress();
 }
 
@@ -208,6 +216,7 @@ function press(event) {
 }
 
 function exportRatings() {
+  readAgain();
   const lines = [];
   for (const one of drawTurns(rater())) {
     const { preference, scores, note } = given(one);

@@ -79,6 +79,9 @@ function store(key, value) {
   }
 }
 
+/** What is stored now, as another tab of this browser may have stored more; without a store, our own. */
+const storedNow = (key, own) => (saved ? stored(key, own) : own);
+
 /** A CSV cell; a leading = + - @ would be run as a formula by spreadsheets, so it is quoted away. */
 function cell(text) {
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
@@ -190,7 +193,7 @@ function radios(name, label, options, value, act) {
 /* Of several samples of one hole one may be kept: data/picks.csv. */
 
 const PICKS = `image-wizard-picks-${data.key}`;
-const picks = stored(PICKS, Object.fromEntries(
+let picks = stored(PICKS, Object.fromEntries(
   data.results.filter(({ pick }) => known(pick)).map(({ id, pick }) => [id, pick])));
 
 function sampleRow(result, sample, choose) {
@@ -202,7 +205,9 @@ function sampleRow(result, sample, choose) {
     keep.setAttribute("aria-pressed", String(picks[result.id] === now));
   };
   keep.addEventListener("click", () => {
-    if (picks[result.id] === sample) delete picks[result.id];
+    const kept = picks[result.id] === sample;
+    picks = storedNow(PICKS, picks);
+    if (kept) delete picks[result.id];
     else picks[result.id] = sample;
     store(PICKS, picks);
     tell(sample);
@@ -222,6 +227,7 @@ function tellPicks() {
 }
 
 function exportPicks() {
+  picks = storedNow(PICKS, picks);
   const kept = Object.entries(picks).filter(([id]) => byId.has(id)).sort();
   download("picks.csv", [["id", "sample"], ...kept.map(([id, sample]) => [id, String(sample)])]);
 }
