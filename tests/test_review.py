@@ -306,6 +306,7 @@ def test_ratings_by_keyboard_are_blind_kept_and_exported(page):
     page.fill("#rater", "Ann")
     told = page.locator("#view-rate").inner_text().lower()
     assert not any(word in told for word in ("ssim", "face-tiny", "telea", "_mask"))
+    assert "a note is exported with an answer to its pair" in told
     hole, order = shown_pair(page)
     assert sorted(order) == ["baseline", "model"]
 
