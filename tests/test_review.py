@@ -195,6 +195,22 @@ def test_views_are_chosen_for_all_and_for_one(page):
     assert page.locator(".card").nth(1).locator(".tag").last.text_content() == "telea"
 
 
+def test_what_a_card_alone_shows_stays_while_cards_are_sorted(page):
+    hole = names(page)[0]
+    card = page.locator(".card", has_text=hole)
+    card.locator(".strip label", has_text="Difference").click()
+    shown = card.locator(".tag.r")
+    for order in ("best", "worst"):
+        page.select_option("#order", order)
+        page.wait_for_timeout(50)  # the address tells of its change a little later
+        assert shown.text_content() == "Difference"
+    page.evaluate("location.hash = 'order=best'")
+    page.wait_for_function("document.getElementById('order').value === 'best'")
+    assert shown.text_content() == "face-tiny"
+    page.go_back()
+    page.wait_for_function("document.getElementById('order').value === 'worst'")
+
+
 def enlarge(page, place=0):
     page.locator(".card button", has_text="Enlarge").nth(place).click()
 
@@ -288,6 +304,28 @@ def test_picks_of_two_tabs_are_all_kept(browser, sampled):
         assert len(opinions.picks(waiting.value.path())) == 2
         page.reload()
         assert page.locator("button[aria-pressed=true]").count() == 2
+
+
+def test_of_some_holes_among_many_each_says_why_it_was_chosen(browser, tmp_path):
+    small_project.build(tmp_path)
+    settings = tmp_path / "params.yaml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("review_images: 60", "review_images: 4"), encoding="utf-8")
+    with visit(browser, draw_page(tmp_path)) as page:
+        reasons = page.locator(".badge").all_text_contents()
+    assert sorted(reasons) == ["best", "median", "random", "worst"]
+
+
+@pytest.mark.parametrize("failed", [{"model"}, {"model", "baseline"}])
+def test_a_run_in_which_a_method_failed_everywhere_is_shown(browser, tmp_path, failed):
+    small_project.build(tmp_path)
+    small_project.fail(tmp_path, lambda _, method, __: method in failed)
+    with visit(browser, draw_page(tmp_path)) as page:
+        assert page.locator(".badge.failed").count() == 6
+        for view in ("rate", "run"):
+            page.click(f"nav button[data-view={view}]")
+        assert page.locator("#ranking tbody tr").count() == 2 - len(failed)
+        assert "mask.ratio" in page.locator("#settings").inner_text()
 
 
 def test_settings_and_quality_are_told(page):

@@ -2,7 +2,6 @@
 // Text of others (names, titles, prompts, notes) enters the page through textContent and value only.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const FEW = 12; // so few need no word why they were chosen
 const METHODS = new Map(data.methods.map((method) => [method.name, method.label]));
 const [MODEL] = METHODS.keys();
 const VIEWS = new Map([["original", "Original"], ["masked", "Masked"], ...METHODS, ["error", "Difference"]]);
@@ -161,10 +160,9 @@ function card(result) {
       make("span", {}, `${label} `, make("b", { textContent: value }))));
   };
   const failed = result.status !== "ok";
-  const badge = failed || data.results.length > FEW ? result.reason : "";
   const head = make("div", { className: "line" },
     make("strong", { textContent: result.id }),
-    badge ? make("span", { className: `badge ${failed ? "failed" : ""}`, textContent: badge }) : null);
+    result.reason ? make("span", { className: `badge ${failed ? "failed" : ""}`, textContent: result.reason }) : null);
   const slider = makeSlider(result, () => sample);
   const open = make("button", { type: "button", textContent: "Enlarge", "aria-label": `Enlarge ${result.id}` });
   open.addEventListener("click", () => openViewer(result, sample));
@@ -323,6 +321,8 @@ function rows(table, pairs) {
   return table;
 }
 
+// The part of the address that the page shows; what it wrote there itself needs no reading.
+let address = null;
 const KEPT = ["left", "right", "of", "sort", "order", "filter", "low", "high", "hole-low", "hole-high", "status"];
 let defaults = {};
 
@@ -342,9 +342,12 @@ function keepState() {
   const state = Object.fromEntries(KEPT.map((id) => [id, $(id).value]).filter(([id, value]) => value !== defaults[id]));
   if (viewNow() !== "results") state.view = viewNow();
   location.replace(`#${new URLSearchParams(state)}`);
+  address = location.hash;
 }
 
 function readState() {
+  if (location.hash === address) return;
+  address = location.hash;
   const state = new URLSearchParams(location.hash.slice(1));
   for (const id of KEPT) {
     $(id).value = state.get(id) ?? defaults[id];
@@ -385,9 +388,11 @@ function start() {
   narrow.addEventListener("change", fold);
   fold();
 
-  fillSelect("ranked-by", names.filter(([name]) => name in data.ranking), data.headline);
-  $("ranked-by").addEventListener("input", drawRanking);
-  drawRanking();
+  if (data.headline in data.ranking) { // some result of a ranked method was measured
+    fillSelect("ranked-by", names.filter(([name]) => name in data.ranking), data.headline);
+    $("ranked-by").addEventListener("input", drawRanking);
+    drawRanking();
+  }
   rows($("quality"), data.quality);
   rows($("settings"), data.settings);
   for (const button of document.querySelectorAll("nav button")) {
