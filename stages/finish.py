@@ -44,8 +44,8 @@ def main(params_path: Path) -> None:
             rows.append(done | ({"note": note} if note else {}))
         except (records.Unusable, OSError) as error:
             rows.append({"id": hole, "status": records.FAILED, "error": str(error)})
-    console.report_notes(rows)
-    console.report_failures(rows, settings.runtime.max_failures)
+    console.report_notes(rows, where=None)
+    console.report_failures(rows, settings.runtime.max_failures, where=None)
 
 
 def of_the_model(rows: records.Rows) -> dict[str, dict[int, dict]]:

@@ -94,10 +94,12 @@ def say(line: str) -> None:
         print(line, file=sys.stderr)
 
 
-def report_failures(rows: Iterable[dict], max_failures: int, where: str = "the manifest") -> None:
+def report_failures(
+    rows: Iterable[dict], max_failures: int, where: str | None = "the manifest"
+) -> None:
     """Say which items failed; raise TooManyFailures when they are more than allowed.
 
-    ``where`` is what has all reasons.
+    ``where`` is what has all reasons; where nothing has, all are said.
     """
     failed = [row for row in rows if row["status"] == "failed"]
     _list("failed", failed, "error", where)
@@ -108,16 +110,17 @@ def report_failures(rows: Iterable[dict], max_failures: int, where: str = "the m
         )
 
 
-def report_notes(rows: Iterable[dict]) -> None:
-    """Say what a person should know of items that were used all the same."""
-    _list("note", [row for row in rows if "note" in row], "note", "the manifest")
+def report_notes(rows: Iterable[dict], where: str | None = "the manifest") -> None:
+    """Say what a person should know of items that were used all the same; see report_failures."""
+    _list("note", [row for row in rows if "note" in row], "note", where)
 
 
-def _list(kind: str, rows: list[dict], key: str, where: str) -> None:
-    for row in rows[:20]:
+def _list(kind: str, rows: list[dict], key: str, where: str | None) -> None:
+    said = rows[:20] if where else rows
+    for row in said:
         say(f"{kind}: {row['id']}: {row[key]}")
-    if len(rows) > 20:
-        say(f"… and {len(rows) - 20} more, all in {where}")
+    if len(rows) > len(said):
+        say(f"… and {len(rows) - len(said)} more, all in {where}")
 
 
 def progress(items: Iterable[T], total: int | None, desc: str, unit: str = "image") -> Iterator[T]:
