@@ -451,8 +451,8 @@ def test_the_model_card_has_the_numbers_that_were_measured():
 
 WIDTHS = [16, 32, 64]  # a conditioned decoder wants each level twice as wide
 FINISH = SimpleNamespace(
-    steps=4, batch_size=2, window=24, learning_rate=1e-3, decoder_factor=2.0, cooldown=0.5,
-    ema_decay=0.9, known=0.1, gradient=0.25, latent=0.1, multi_step=1, perceptual=0.1,
+    steps=4, batch_size=2, window=24, whole=0.5, learning_rate=1e-3, decoder_factor=2.0,
+    cooldown=0.5, ema_decay=0.9, known=0.1, gradient=0.25, latent=0.1, multi_step=1, perceptual=0.1,
     adversarial=0.1, adversarial_start=1, feature_matching=0.1, discriminator_channels=8,
     caption_dropout=0.5,
 )  # fmt: skip
@@ -532,6 +532,61 @@ def test_finishing_resumes_from_its_checkpoint_and_keeps_the_encoder(images, tmp
     assert not torch.equal(parts["unet"].conv_in.weight, trained)
 
 
+def test_finishing_that_was_stopped_ends_like_finishing_that_was_not(images, tmp_path):
+    finishing(images, tmp_path / "stopped.pt", 2)
+    finishing(images, tmp_path / "stopped.pt", 4)
+    finishing(images, tmp_path / "whole.pt", 4)
+    stopped, whole = (checkpoint.read(tmp_path / name) for name in ("stopped.pt", "whole.pt"))
+    for part in ("nets", "judge"):
+        for name, value in whole[part].items():
+            torch.testing.assert_close(stopped[part][name], value, rtol=1e-3, atol=1e-4)
+    averages = [state["average"]["shadow_params"] for state in (stopped, whole)]
+    for one, other in zip(*averages, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_settings_count_after_a_resume_and_not_those_of_the_checkpoint(images, tmp_path):
+    finishing(images, tmp_path / "f.pt", 1)
+    finishing(images, tmp_path / "f.pt", 2, ema_decay=0.5, decoder_factor=7.0)
+    state = checkpoint.read(tmp_path / "f.pt")
+    assert state["average"]["decay"] == 0.5
+    assert [group.get("factor") for group in state["optimizer"]["param_groups"]] == [None, 7.0]
+
+
+def test_a_step_of_training_shows_what_the_pipeline_shows(images, tmp_path):
+    tokenizer = networks.tokenizer(CAPTIONS, tmp_path / "words")
+    vae, unet = conditioned()[1].eval(), networks.denoiser([32, 64], SIZE // 4).eval()
+    parts = {"vae": vae, "unet": unet, "text_encoder": networks.text_encoder(tokenizer).eval()}
+    rest = {"tokenizer": tokenizer, "scheduler": networks.scheduler(), "safety_checker": None}
+    pipe = StableDiffusionInpaintPipeline(
+        **parts, **rest, feature_extractor=None, requires_safety_checker=False
+    )
+    pipe.set_progress_bar_config(disable=True)
+    hole = torch.zeros(2, 1, SIZE // 4, SIZE // 4)
+    hole[0, :, 2:5, 3:7] = hole[1, :, 1:7, 4:] = 1
+    pixels = autoencoder.to_tensor(images[:2])
+    noise = torch.randn(2, 4, SIZE // 4, SIZE // 4, generator=torch.Generator().manual_seed(3))
+    level, said = torch.full((2,), 999), torch.zeros(2, dtype=torch.int64)
+    batch = finish.Batch(pixels, torch.zeros_like(noise), hole, level, noise, said)
+    nets = finish.trained_parts(*parts.values())
+    tokens = tokenizer(CAPTIONS[:1], padding="max_length", truncation=True, return_tensors="pt")
+    settings = SimpleNamespace(**vars(FINISH))
+    with torch.inference_mode():
+        drawn = torch.Generator().manual_seed(1)
+        told, _ = finish.predict(nets, vae, pipe.scheduler, tokens.input_ids, batch, drawn)
+        rng = np.random.default_rng(0)
+        settings.window = SIZE
+        made, real, _ = finish.pictures(nets, vae, told, batch, settings, rng, whole=False)
+        large = torch.nn.functional.interpolate(hole, scale_factor=4)
+        theirs = pipe(
+            CAPTIONS[:1] * 2, pixels, large, height=SIZE, width=SIZE, num_inference_steps=1,
+            guidance_scale=1.0, latents=noise, generator=torch.Generator().manual_seed(1),
+            output_type="pt",
+        ).images  # fmt: skip
+    assert torch.equal(real, pixels)
+    torch.testing.assert_close((made / 2 + 0.5).clamp(0, 1), theirs, rtol=0, atol=2e-3)
+
+
 def test_the_pixels_teach_the_denoiser(images, tmp_path):
     silent = dict.fromkeys(("latent", "gradient", "perceptual", "adversarial"), 0.0)
     silent |= {"cooldown": 0.0, "multi_step": 0}
@@ -567,6 +622,22 @@ def test_a_cell_of_the_latent_grid_that_a_hole_touches_is_hidden_as_in_use(image
         validation.inpaint(whole, pictures, [hole], ["a"]) for pictures in (images[:1], changed)
     )
     assert np.array_equal(made[hole], other[hole])
+
+
+def test_fewer_whole_photographs_are_decoded_at_the_cost_of_the_windows(images, tmp_path):
+    _, vae = conditioned()
+    nets = torch.nn.ModuleDict({"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv})
+    pixels, latents = autoencoder.to_tensor(images), torch.randn(4, 4, SIZE // 4, SIZE // 4)
+    hole = torch.ones(4, 1, SIZE // 4, SIZE // 4)
+    batch = finish.Batch(pixels, latents, hole, *(torch.zeros(4),) * 3)
+    settings = SimpleNamespace(window=16, batch_size=4)
+    shapes = []
+    for whole in (False, True):
+        rng = np.random.default_rng(0)
+        with torch.inference_mode():
+            made, _, _ = finish.pictures(nets, vae, latents, batch, settings, rng, whole)
+        shapes.append(tuple(made.shape))
+    assert shapes == [(4, 3, 16, 16), (1, 3, SIZE, SIZE)]
 
 
 def test_a_window_holds_some_of_the_hole():

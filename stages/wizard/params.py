@@ -280,6 +280,7 @@ class Finish(Block):
     steps: Steps
     batch_size: Batch
     window: Annotated[int, Field(ge=32, multiple_of=8)]
+    whole: Annotated[float, Field(ge=0, le=1)]
     learning_rate: Rate
     decoder_factor: Annotated[float, Field(gt=0, le=100)]
     cooldown: Annotated[float, Field(ge=0, le=1)]

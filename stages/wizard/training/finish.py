@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from wizard.records import seed
-from wizard.training import loop, losses
+from wizard.training import checkpoint, loop, losses
 from wizard.training.autoencoder import encode, to_tensor
 from wizard.training.denoiser import hole_pool
 from wizard.training.discriminator import HoleDiscriminator, RandomFeatures
@@ -88,6 +88,10 @@ def train(
     average = EMAModel(
         nets.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=3 / 4, foreach=True
     )
+    if state := checkpoint.read(path):  # the encoder of its model: that of another would not fit
+        with checkpoint.fitting(path):
+            frozen.load_state_dict(state["frozen"])
+        vae.register_to_config(scaling_factor=state["scale"])
     clean = both_ways(vae, images, device)
     size, grid = images.shape[1], 2 ** (len(vae.config.block_out_channels) - 1)
     count, *ratio = holes
@@ -104,7 +108,8 @@ def train(
         judging = settings.adversarial and step >= settings.adversarial_start
         with loop.autocast(device):
             velocity, target = predict(nets, vae, scheduler, tokens.to(device), batch, noise_of)
-            made, real, hole = pictures(nets, vae, velocity, batch, settings, rng)
+            whole = rng.random() < settings.whole
+            made, real, hole = pictures(nets, vae, velocity, batch, settings, rng, whole)
             pasted, share = hole * made + (1 - hole) * real, hole.mean()
             terms = {
                 "l1": losses.hole_weighted_l1(made, real, hole, settings.known),
@@ -229,16 +234,21 @@ def pictures(
     batch: Batch,
     settings,
     rng: np.random.Generator,
+    whole: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Windows of the results at pure noise, of their originals and of their holes.
 
     float B×3×W×W in [-1, 1] twice and B×1×W×W of 0 and 1. The decoder costs most of a step, and a
-    window about the hole holds most of what it must learn.
+    window about the hole holds most of what it must learn. Not all: its attention and its norms
+    see a whole photograph in use. `whole` gives fewer photographs, as a whole, at the same cost.
     """
-    grid = batch.pixels.shape[-1] // batch.hole.shape[-1]
-    cells = min(settings.window // grid, batch.hole.shape[-1])
+    side = batch.hole.shape[-1]
+    grid = batch.pixels.shape[-1] // side
+    cells, rows = min(settings.window // grid, side), settings.batch_size
+    if whole:
+        cells, rows = side, max(1, rows * cells**2 // side**2)
     latents, reals, holes = [], [], []
-    for row in range(settings.batch_size):
+    for row in range(rows):
         top, left = window(batch.hole[row, 0].cpu().numpy(), cells, rng)
         cut = (..., slice(top, top + cells), slice(left, left + cells))
         seen = tuple(slice(s.start * grid, s.stop * grid) for s in cut[1:])

@@ -108,15 +108,23 @@ def _resume(path: Path, parts: dict) -> int:
         for name, part in parts.items():
             if isinstance(part, EMAModel):
                 _load_average(part, state[name])
+            elif isinstance(part, torch.optim.Optimizer):
+                # Rates and their factors are those of the settings, not of the checkpoint.
+                groups = part.state_dict()["param_groups"]
+                part.load_state_dict(state[name] | {"param_groups": groups})
             elif hasattr(part, "load_state_dict"):
                 part.load_state_dict(state[name])
     return state["step"]
 
 
 def _load_average(average: EMAModel, state: dict) -> None:
-    """Unlike networks and optimizers, an average keeps the tensors it is given, where they are."""
-    device = average.shadow_params[0].device
+    """Unlike networks and optimizers, an average keeps the tensors it is given, where they are.
+
+    Its decay is that of the settings, not of the checkpoint.
+    """
+    device, decay = average.shadow_params[0].device, average.decay
     average.load_state_dict(state)
+    average.decay = decay
     average.to(device)
 
 
