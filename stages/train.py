@@ -90,7 +90,7 @@ def finish(settings: params.Params, photos: list[Path]) -> None:
         "scheduler": networks.scheduler(),
         "images": training.images,
         "captions": people.captions(training.images),
-        "holes": (settings.denoiser.holes, *settings.denoiser.ratio),
+        "holes": (settings.finish.holes, *settings.denoiser.ratio),
     }
     run("finish", partial(phase.train, **parts, **rest), settings, faces)
 

@@ -745,7 +745,7 @@ SMALL = {
     "refine": {"steps": 2, "batch_size": 2, "crop": SIZE, "adversarial_start": 1,
                "discriminator_channels": 8},
     "denoiser": {"channels": [32, 64], "steps": 2, "batch_size": 2, "holes": 8},
-    "finish": {"steps": 2, "batch_size": 2, "window": SIZE, "multi_step": 1,
+    "finish": {"steps": 2, "batch_size": 2, "holes": 8, "window": SIZE, "multi_step": 1,
                "adversarial_start": 1, "discriminator_channels": 8},
 }  # fmt: skip
 

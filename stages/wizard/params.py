@@ -279,6 +279,7 @@ class Denoiser(Block):
 class Finish(Block):
     steps: Steps
     batch_size: Batch
+    holes: Annotated[int, Field(ge=1)]
     window: Annotated[int, Field(ge=32, multiple_of=8)]
     whole: Annotated[float, Field(ge=0, le=1)]
     learning_rate: Rate
