@@ -12,7 +12,7 @@ neither git nor DVC keeps it). The runs:
     <name>     a contender of inpaint.contenders, treated like the model
     raw        the model's output, outside the hole too (inpaint.keep_raw)
     roundtrip  the original after the model's autoencoder: the autoencoder's own loss
-    again, baseline_again   results of the two, parts of which were re-inpainted to see
+    again, baseline_again   results of the two, parts of which the model filled once more, to see
                whether they agree with themselves (inpaint.self_consistency)
 
 Results are kept under .work/inpaint by everything that determines them: a killed run resumes where
@@ -31,6 +31,7 @@ from wizard.models import engine
 from wizard.runners import local
 
 DATA = Path("data")
+AGAIN_OF = {again: name for name, again in runs.AGAIN.items()}
 
 
 def main(params_path: Path) -> None:
@@ -47,13 +48,16 @@ def main(params_path: Path) -> None:
     spread = partial(local.run, workers=runtime.workers, processes=False)
     work = engine.Engine(DATA, cache, spread, inpaint.seed)
     speeds = {}
-    for name, method in methods.items():  # one after the other: memory holds the largest alone
+    # One after the other: memory holds the largest alone. The baseline first, since the model fills
+    # parts of its results again.
+    for name in sorted(methods, key=lambda one: one != runs.BASELINE):
+        method = methods[name]
         with told_of(name), start_workers(method, runtime) as workers:
             about, speed = workers.about(), engine.Speed()
             for run in plan_runs(name, method, inpaint, runtime, about):
                 jobs, total = work.plan(run, holes), len(holes) * run.samples
-                if run.name == runs.AGAIN.get(name):
-                    jobs = work.plan_again(run, holes, of=name)
+                if run.name in AGAIN_OF:
+                    jobs = work.plan_again(run, holes, of=AGAIN_OF[run.name])
                 done = work.run(run, workers, jobs, speed if run.name == name else engine.Speed())
                 for _ in console.progress(done, total, f"inpaint {run.name}"):
                     pass
@@ -61,7 +65,7 @@ def main(params_path: Path) -> None:
 
     work.sweep()
     cache.trim()
-    text = json.dumps(speeds, indent=2) + "\n"
+    text = json.dumps({name: speeds[name] for name in methods}, indent=2) + "\n"
     records.write_atomic(Path("metrics/speed.json"), text.encode())
     records.write(DATA / "inpainted.jsonl", work.rows)
     console.report_failures(work.rows, runtime.max_failures)

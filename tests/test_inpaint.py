@@ -209,6 +209,17 @@ def test_parts_of_each_result_are_painted_again_to_see_whether_it_agrees_with_it
     assert 0 < quality["baseline"]["self_consistency"] < 1
 
 
+def test_the_model_and_not_the_baseline_fills_parts_of_the_baselines_results_again(run):
+    configure(run, self_consistency="1", backend="mean", per_image="1")
+    stage(run, "inpaint")
+    for row in records.read(run / "data" / "inpainted.jsonl"):
+        if row["run"] == "baseline_again":
+            mask = images.load_mask(run / "data" / "masks" / f"{row['id']}.png")
+            hidden = images.patches(mask, row["patches"])
+            filled = images.load(run / "data" / row["file"])[hidden]
+            assert len(np.unique(filled, axis=0)) == 1, "the mean fills with one colour"
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(filled, run, signum):
     command = [sys.executable, ROOT / "stages" / "inpaint.py"]

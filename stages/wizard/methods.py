@@ -76,11 +76,11 @@ def plan_runs(
     if name == runs.MODEL and about["round_trip"]:
         changes = determines | {"round_trip": True}
         made.append(new_run(runs.ROUNDTRIP, changes, runtime.batch_size, ask="round_trip"))
-    if name in runs.AGAIN and inpaint.self_consistency:
+    if name == runs.MODEL and inpaint.self_consistency:
         changes = first.determines | {"again": True}
         # What is filled once more was not grown: feathered, it would show the answer.
         once_more = replace(first, determines=changes, samples=inpaint.self_consistency, feather=0)
-        made.append(replace(once_more, name=runs.AGAIN[name]))
+        made += [replace(once_more, name=again) for again in runs.AGAIN.values()]
     return made
 
 

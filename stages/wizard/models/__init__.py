@@ -64,13 +64,15 @@ def load(name: str, **settings):
 
 def libraries(name: str) -> dict[str, str]:
     """Versions of the libraries that compute this backend's results."""
-    own = ("torch", "diffusers", "transformers") if name == "diffusers" else ("scikit-image",)
+    own = ("scikit-image", "scipy")
+    if name == "diffusers":
+        own = ("torch", "diffusers", "transformers", "tokenizers", "peft")
     return versions("numpy", "pillow", "opencv-python-headless", *own)
 
 
 def source_sha256(name: str) -> str:
     """Hash of the code that determines what this backend's results are."""
-    around = ("filling", "canvas", "windows", "classical")
+    around = ("engine", "filling", "canvas", "windows", "classical")
     modules = [BACKENDS[name], *(f"wizard.models.{one}" for one in around), "wizard.images"]
     if name == "diffusers":
         modules += ["wizard.models.checkpoints", "wizard.models.families"]
