@@ -347,6 +347,22 @@ def test_a_hole_outlives_the_file_it_was_loaded_from(served, photographs):
     assert grown(loaded, replaced) and grown(replaced, written(served))
 
 
+def test_a_mask_in_another_folder_is_replaced_only_when_asked(served, photographs):
+    """What was said of the first folder's mask does not hold for the second's."""
+    open_photographs(served, photographs / "ball.jpg")
+    served.click("#folder")
+    drag(served, (50, 50), (120, 60))
+    first = written(served)
+    drag(served, (50, 80), (120, 90))
+    assert grown(first, written(served))  # without a question: it is this photograph's
+    served.evaluate(OTHER_FOLDER)
+    served.click("#folder")
+    expect(served.locator("#folder")).to_have_text("Folder: other")
+    asked = served.evaluate("save().then(() => window.asked)")
+    assert asked == "other holds a ball.png already. Replace it?"
+    assert served.evaluate("masks.getFileHandle('ball.png').then(read)") == "another's"
+
+
 def written(page):
     """The mask ball.png as bool array, from the folder that saving writes it into."""
     page.click("#save")
@@ -366,6 +382,19 @@ READ = """async () => {
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
   return [...data].filter((_, index) => index % 4 === 0);
+}"""
+
+
+# Choosing gives from now on a folder that holds a mask of its own; a question is answered with no.
+OTHER_FOLDER = """async () => {
+  const folder = await navigator.storage.getDirectory();
+  const other = await folder.getDirectoryHandle("other", { create: true });
+  const file = await (await other.getFileHandle("ball.png", { create: true })).createWritable();
+  await file.write("another's");
+  await file.close();
+  window.showDirectoryPicker = async () => other;
+  window.read = (handle) => handle.getFile().then((file) => file.text());
+  window.confirm = (text) => { window.asked = text; return false; };
 }"""
 
 
