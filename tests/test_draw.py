@@ -363,6 +363,20 @@ def test_a_mask_in_another_folder_is_replaced_only_when_asked(served, photograph
     assert served.evaluate("masks.getFileHandle('ball.png').then(read)") == "another's"
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_what_is_drawn_while_the_mask_of_the_folder_is_read_stays(served, photographs, late):
+    """Also when the stroke ends only after the mask is there: it would have been wiped."""
+    open_photographs(served, photographs / "ball.jpg")
+    served.click("#folder")
+    drag(served, (50, 50), (120, 60))
+    written(served)
+    served.reload()
+    open_photographs(served, photographs / "ball.jpg")
+    served.evaluate(DRAWN_MEANWHILE, late)
+    assert served.evaluate("shown.done.map((step) => step.kind)") == ["stroke"]
+    assert served.locator("#photographs").inner_text() == "• not saved: ball.jpg"
+
+
 def written(page):
     """The mask ball.png as bool array, from the folder that saving writes it into."""
     page.click("#save")
@@ -382,6 +396,16 @@ READ = """async () => {
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
   return [...data].filter((_, index) => index % 4 === 0);
+}"""
+
+
+DRAWN_MEANWHILE = """async (late) => {
+  masks = await navigator.storage.getDirectory();
+  const reading = resume();
+  begin({ x: 50, y: 120 });
+  if (!late) end();
+  await reading;
+  if (late) end();
 }"""
 
 
