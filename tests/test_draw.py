@@ -231,6 +231,47 @@ def test_each_photograph_keeps_its_own_hole(page, photographs):
     assert np.array_equal(saved(page)[1], second)
 
 
+def test_a_hole_outlives_a_change_of_its_photograph(page, photographs):
+    """A browser does not read a file that changed since it was opened; opened again, it does."""
+    open_photographs(page, photographs / "ball.jpg", photographs / HOSTILE)
+    drag(page, (50, 55), (120, 55))
+    turn_to(page, 1, "PageDown")
+    with Image.open(photographs / HOSTILE) as other:
+        other.convert("L").save(photographs / "ball.jpg")
+    page.keyboard.press("PageUp")
+    page.get_by_text("ball.jpg: changed or moved since it was opened: open it again").wait_for()
+    assert page.locator("#photographs option:checked").inner_text() == "• not saved: ball.jpg"
+    assert page.locator("#save").is_disabled() and page.locator("#empty").is_visible()
+    open_photographs(page, photographs / "ball.jpg")
+    assert page.locator("#status").inner_text() == ""
+    assert page.locator("#photographs option").count() == 2
+    assert saved(page)[1][55, 52:118].all()
+    page.set_input_files("#open", photographs / "ball.jpg")  # refused again, since it is there
+    page.get_by_text("a photograph called ball is open already").wait_for()
+
+
+def test_a_hole_is_not_lost_to_a_photograph_of_another_size(page, photographs, tmp_path):
+    """Begun with a mask of the old size, it waits until the photograph of that size is back."""
+    Image.new("L", (WIDE, TALL), 255).save(tmp_path / "mask.png")
+    before = (photographs / "ball.jpg").read_bytes()
+    open_photographs(page, photographs / "ball.jpg", photographs / HOSTILE)
+    page.set_input_files("#load", tmp_path / "mask.png")
+    page.get_by_text("is loaded").wait_for()
+    drag(page, (50, 55), (120, 55), button="right")
+    turn_to(page, 1, "PageDown")
+    Image.new("L", (30, 20)).save(photographs / "ball.jpg")
+    page.keyboard.press("PageUp")
+    page.get_by_text("ball.jpg: changed or moved").wait_for()
+    page.set_input_files("#open", photographs / "ball.jpg")
+    wrong = f"ball.jpg: the mask is {WIDE}×{TALL} pixels, its photograph 30×20"
+    page.get_by_text(wrong).wait_for()
+    (photographs / "ball.jpg").write_bytes(before)
+    page.set_input_files("#open", photographs / "ball.jpg")
+    page.locator("#in:not([disabled])").wait_for()
+    _, hole = saved(page)
+    assert hole[:30].all() and not hole[55, 52:118].any()
+
+
 def test_the_keyboard_alone_draws(page, photographs):
     open_photographs(page, photographs / "ball.jpg")
     page.keyboard.press("r")
