@@ -285,6 +285,16 @@ def test_the_keyboard_alone_draws(page, photographs):
     assert box_of(hole) == (WIDE / 2, TALL / 2, WIDE / 2 + 16, TALL / 2 + 8)
 
 
+def test_a_key_held_down_begins_one_stroke(page, photographs):
+    open_photographs(page, photographs / "ball.jpg")
+    page.locator("#stage").focus()
+    for key in ("Space", "Enter"):
+        for _ in range(6):
+            page.keyboard.down(key)
+        page.keyboard.up(key)
+    assert page.evaluate("[shown.done.length, draft]") == [1, None]
+
+
 def test_no_key_draws_with_the_pan_tool(page, photographs):
     open_photographs(page, photographs / "ball.jpg")
     page.keyboard.press("h")
