@@ -267,6 +267,30 @@ def test_of_several_samples_one_is_kept(browser, tmp_path):
         assert page.locator(".samples input:checked").first.input_value() == "2"
 
 
+def test_a_card_offers_what_there_is_of_the_sample_that_is_shown(browser, tmp_path):
+    """Of one hole the first of three samples failed, of the other ones the second."""
+    small_project.build(tmp_path, samples=3)
+    first = "helmet_mask000"
+    small_project.fail(
+        tmp_path, lambda hole, method, k: method == "model" and k == (0 if hole == first else 1)
+    )
+    with visit(browser, draw_page(tmp_path)) as page:
+        for hole, lost in ((first, 0), ("helmet_mask001", 1)):
+            card = page.locator(".card", has_text=hole)
+            (views,) = [one["views"] for one in island(page)["results"] if one["id"] == hole]
+            for sample in (0, 1, 2):
+                card.locator(".samples label", has_text=str(sample + 1)).click()
+                shown = dict(card.locator(".strip label:visible").evaluate_all(STRIP))
+                made = {name: own[min(sample, len(own) - 1)] for name, own in views.items()}
+                assert shown == {name: url for name, url in made.items() if url}
+                assert ("model" in shown) == (sample != lost)
+                assert card.locator(".strip input:checked").input_value() in shown
+                assert card.locator(".right").get_attribute("src") in shown.values()
+
+
+STRIP = "all => all.map(one => [one.control.value, one.querySelector('img').src])"
+
+
 def other_tab(page):
     """The same page once more, in a tab of the same browser."""
     tab = page.context.new_page()

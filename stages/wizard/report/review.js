@@ -236,7 +236,6 @@ function makeSlider(result, sampleNow) {
   const range = make("input", { type: "range", min: 0, max: 100, value: 50, step: 1 });
   const tags = [make("span", { className: "tag l" }), make("span", { className: "tag r" })];
   const frame = make("div", { className: "slider" }, left, right, make("div", { className: "bar" }), ...tags, range);
-  const views = viewsOf(result, sampleNow());
   const strip = make("fieldset", { className: "strip", "aria-label": `Right side of ${result.id}` });
   let own = null; // what this card alone shows on its right
 
@@ -246,7 +245,8 @@ function makeSlider(result, sampleNow) {
   };
   const compare = () => {
     const sample = sampleNow();
-    const there = (view) => (picture(result, view, sample) ? view : views.at(-1));
+    const views = viewsOf(result, sample);
+    const there = (view) => (views.includes(view) ? view : views.at(-1));
     const names = [there($("left").value), there(own ?? $("right").value)];
     [left, right].forEach((image, side) => {
       image.src = picture(result, names[side], sample) ?? "data:,";
@@ -254,14 +254,20 @@ function makeSlider(result, sampleNow) {
       tags[side].textContent = VIEWS.get(names[side]);
     });
     range.setAttribute("aria-label", `${result.id}: left ${tags[0].textContent}, right ${tags[1].textContent}`);
-    for (const { firstChild: input } of strip.children) input.checked = input.value === names[1];
+    for (const label of strip.children) {
+      const [input, image] = label.children;
+      input.checked = input.value === names[1];
+      label.hidden = !views.includes(input.value);
+      if (!label.hidden) image.src = picture(result, input.value, sample);
+    }
     tell();
   };
-  strip.append(...views.map((view) => {
+  const ofAnySample = [...VIEWS.keys()].filter((view) => result.views[view]?.some(known));
+  strip.append(...ofAnySample.map((view) => {
     const input = make("input", { type: "radio", name: `right-${result.id}`, value: view });
     input.addEventListener("change", () => { own = view; compare(); });
     return make("label", { title: ABOUT.get(view) }, input,
-      make("img", { src: picture(result, view, sampleNow()), alt: "", loading: "lazy" }),
+      make("img", { alt: "", loading: "lazy" }),
       make("span", { textContent: view === "roundtrip" ? "Round trip" : VIEWS.get(view) }));
   }));
 
