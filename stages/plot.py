@@ -131,6 +131,7 @@ def main(params_path: Path) -> None:
         read_json("ranking")["all"]["metrics"],
         shown_settings(everything),
         read_json("quality"),
+        opinions.picks(DATA / "picks.csv"),
         settings.seed,
     )
     folder = records.Folder(METRICS / "review")
@@ -218,7 +219,6 @@ def exhibits(
     chosen: list[tuple[str, str]], rows: list[dict], album: Album, methods: list[str]
 ) -> Iterator[dict]:
     """What the review page shows of each hole, loaded in its turn."""
-    kept = opinions.picks(DATA / "picks.csv")
     of_hole: dict[str, list[dict]] = {hole: [] for _, hole in chosen}
     for row in rows:
         if row["id"] in of_hole:
@@ -235,7 +235,6 @@ def exhibits(
             "hole_fraction": own[0].get("hole_fraction"),
             "prompt": photo.get("prompt") or "",
             "facts": {label: photo[key] for key, label in LABELS.items() if photo.get(key)},
-            "pick": kept.get(hole),
             "views": album.views(hole, methods),
             "scores": {method: by_sample(own, method) for method in methods},
         }

@@ -267,6 +267,39 @@ def test_of_several_samples_one_is_kept(browser, tmp_path):
         assert page.locator(".samples input:checked").first.input_value() == "2"
 
 
+def test_picks_of_holes_that_are_not_shown_are_exported_too(browser, tmp_path):
+    """And a pick of a sample that is no longer made is not."""
+    small_project.build(tmp_path, samples=2)
+    (tmp_path / "data/picks.csv").write_text(
+        "id,sample\nhelmet_mask000,3\nhelmet_mask001,1\nnot_shown_mask000,3\n"
+    )
+    with visit(browser, draw_page(tmp_path)) as page:
+        assert page.locator("#export-picks").inner_text() == "Export picks.csv (2 kept)"
+        card = page.locator(".card", has_text="astronaut_mask000")
+        card.locator("button", has_text="Keep this one").click()
+        card = page.locator(".card", has_text="helmet_mask001")
+        card.locator("button[aria-pressed=true]").click()
+        assert exported_picks(page) == {"astronaut_mask000": 0, "not_shown_mask000": 3}
+
+
+def test_another_file_of_picks_counts_more_than_what_the_browser_kept(browser, tmp_path):
+    small_project.build(tmp_path, samples=2)
+    with visit(browser, draw_page(tmp_path)) as page:
+        page.locator(".card button", has_text="Keep this one").first.click()
+        page.reload()
+        assert page.locator("button[aria-pressed=true]").count() == 1
+        (tmp_path / "data/picks.csv").write_text("id,sample\nhelmet_mask000,1\n")
+        draw_page(tmp_path)
+        page.reload()
+        assert exported_picks(page) == {"helmet_mask000": 1}
+
+
+def exported_picks(page):
+    with page.expect_download() as waiting:
+        page.click("#export-picks")
+    return opinions.picks(waiting.value.path())
+
+
 def test_a_card_offers_what_there_is_of_the_sample_that_is_shown(browser, tmp_path):
     """Of one hole the first of three samples failed, of the other ones the second."""
     small_project.build(tmp_path, samples=3)

@@ -190,9 +190,11 @@ function radios(name, label, options, value, act) {
 
 /* Of several samples of one hole one may be kept: data/picks.csv. */
 
-const PICKS = `image-wizard-picks-${data.key}`;
-let picks = stored(PICKS, Object.fromEntries(
-  data.results.filter(({ pick }) => known(pick)).map(({ id, pick }) => [id, pick])));
+// Kept for this picks.csv: once the file is another, it is the file that counts.
+const PICKS = `image-wizard-picks-${data.key}-${hash(JSON.stringify(data.picks))}`;
+let picks = stored(PICKS, data.picks);
+/** What is exported: of a hole on this page only a sample that there is, of others all. */
+const kept = () => Object.entries(picks).filter(([id, sample]) => !byId.has(id) || sample < samplesOf(byId.get(id)));
 
 function sampleRow(result, sample, choose) {
   const count = samplesOf(result);
@@ -203,9 +205,9 @@ function sampleRow(result, sample, choose) {
     keep.setAttribute("aria-pressed", String(picks[result.id] === now));
   };
   keep.addEventListener("click", () => {
-    const kept = picks[result.id] === sample;
+    const again = picks[result.id] === sample;
     picks = storedNow(PICKS, picks);
-    if (kept) delete picks[result.id];
+    if (again) delete picks[result.id];
     else picks[result.id] = sample;
     store(PICKS, picks);
     tell(sample);
@@ -218,7 +220,7 @@ function sampleRow(result, sample, choose) {
 }
 
 function tellPicks() {
-  const count = Object.keys(picks).filter((id) => byId.has(id)).length;
+  const count = kept().length;
   $("export-picks").hidden = !data.results.some((result) => samplesOf(result) > 1);
   $("export-picks").disabled = !count;
   $("export-picks").textContent = `Export picks.csv (${count} kept)`;
@@ -226,8 +228,7 @@ function tellPicks() {
 
 function exportPicks() {
   picks = storedNow(PICKS, picks);
-  const kept = Object.entries(picks).filter(([id]) => byId.has(id)).sort();
-  download("picks.csv", [["id", "sample"], ...kept.map(([id, sample]) => [id, String(sample)])]);
+  download("picks.csv", [["id", "sample"], ...kept().sort().map(([id, sample]) => [id, String(sample)])]);
 }
 
 function makeSlider(result, sampleNow) {

@@ -87,19 +87,19 @@ def page(
     ranking: dict[str, dict],
     settings: dict[str, dict],
     quality: dict,
+    picks: Mapping[str, int],
     seed: int,
 ) -> bytes:
     """The page as UTF-8 bytes; the same arguments give the same bytes.
 
     Each of the ``count`` results is one hole: ``id``, ``reason`` (of :func:`choose`), ``status``,
     ``error`` (or None), ``hole_fraction`` (or None), ``prompt`` ("" for none), ``facts`` (what is
-    told of the photograph: label → text), ``pick`` (the sample that is kept, or None), ``views``
-    (name → its pictures, uint8 H×W×3, one per sample, None for a missing one) and ``scores``
-    (method → one metric → value per sample).
+    told of the photograph: label → text), ``views`` (name → its pictures, uint8 H×W×3, one per
+    sample, None for a missing one) and ``scores`` (method → one metric → value per sample).
     ``labels`` name the methods, in the order in which they are shown. ``metrics`` are the columns
     to sort and filter by, ``headline`` the one sorted by first. ``ranking`` has figures by metric
-    and method; ``settings`` and ``quality`` are shown as they are. ``seed`` determines what raters
-    are shown in which order.
+    and method; ``settings`` and ``quality`` are shown as they are. ``picks`` are the samples that
+    are kept, of all holes. ``seed`` determines what raters are shown in which order.
     """
     shown = [
         result | {"views": embed(result["views"], PICTURE_BYTES // max(1, count))}
@@ -114,6 +114,7 @@ def page(
         "ranking": ranking,
         "settings": _flat(settings),
         "quality": _flat(quality),
+        "picks": picks,
         "seed": seed,
         # Ratings are kept for these pictures: other results start anew.
         "key": records.fingerprint(results=[[one["id"], one["views"]] for one in shown])[:16],
