@@ -473,6 +473,22 @@ def test_ratings_of_two_people_are_kept_apart(page):
     assert [(row["rater"], row["value"]) for row in rows] == [("Ann", "3")]
 
 
+def test_who_has_judged_nothing_has_nothing_to_export(page):
+    """Answers belong to the name that they were given under."""
+    rate(page)
+    export = page.locator("#export")
+    assert export.is_disabled() and "Enter your name first" in page.locator(".hint").inner_text()
+    page.keyboard.type("a")
+    page.fill("#rater", "Ann")
+    assert export.is_disabled()
+    page.fill("#rater", "")
+    assert export.is_enabled()
+    page.keyboard.press("Escape")
+    page.keyboard.type("k")
+    page.keyboard.press("Backspace")
+    assert export.is_disabled()
+
+
 def test_two_raters_in_two_windows_are_read_together(browser, address, tmp_path):
     """Look, rate, export, put the files in place, and sum them up."""
     folder = tmp_path / "ratings"

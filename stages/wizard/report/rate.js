@@ -169,6 +169,7 @@ const judged = () => turns.filter((one) => given(one).preference).length;
 function tellProgress() {
   $("rate-count").textContent = `${turn + 1} of ${turns.length} · ${judged()} judged`
     + (saved ? "" : " · this browser does not keep ratings: export them before you close the page");
+  $("export").disabled = !turns.some((one) => Object.keys(namedAnswers(one)).length);
 }
 
 function go(step) {
