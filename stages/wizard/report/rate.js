@@ -42,7 +42,7 @@ const divisor = (a, b) => (b ? divisor(b, a % b) : a);
 
 /**
  * A rater's own order of all pairs of methods on all results, in which every P turns in a row hold
- * each of the P pairs once: turn t takes result t mod R and pair (t + t / lcm(R, P)) mod P, which
+ * each of the P pairs once where all have one sample: turn t takes result t mod R and pair (t + t / lcm(R, P)) mod P, which
  * meet exactly once in R · P turns.
  */
 function drawTurns(name) {
