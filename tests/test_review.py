@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import small_project
 from pages import violations, visit
-from PIL import ImageColor
+from PIL import Image, ImageColor
 
 import plot
 from wizard import opinions
@@ -534,12 +534,36 @@ def test_controls_are_folded_on_a_narrow_screen_only(browser, address):
         assert not page.locator("#controls summary").is_visible()
 
 
+@pytest.fixture(scope="module")
+def outsize(tmp_path_factory):
+    """The page of a run with tall photographs and a model of a long name."""
+    folder = small_project.build(tmp_path_factory.mktemp("outsize"))
+    for path in (folder / "data").glob("**/*.png"):
+        with Image.open(path) as picture:
+            tall = picture.crop((0, 0, 12, small_project.SIZE))
+        tall.save(path)
+    settings = folder / "params.yaml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("models/face-tiny", "models/" + 75 * "m"), encoding="utf-8")
+    return draw_page(folder)
+
+
 @pytest.mark.parametrize("width", [390, 768, 1280])
-def test_nothing_is_wider_than_the_window(browser, address, width):
-    with visit(browser, address, viewport={"width": width, "height": 800}) as page:
-        for view in ("results", "rate", "run"):
+def test_nothing_is_wider_than_the_window(browser, outsize, width):
+    with visit(browser, outsize, viewport={"width": width, "height": 800}) as page:
+        for view in ("rate", "run", "results"):
             page.click(f"nav button[data-view={view}]")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+        enlarge(page)
+        wide, fits = page.locator("#viewer").evaluate("one => [one.scrollWidth, one.clientWidth]")
+        assert wide <= fits < width
+
+
+def test_what_is_rated_is_seen_at_once(browser, outsize):
+    with visit(browser, outsize, viewport={"width": 1280, "height": 800}) as page:
+        rate(page)
+        for image in page.locator("#trio img").all():
+            assert 100 < image.bounding_box()["height"] <= 0.75 * 800
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -41,9 +41,9 @@ function hash(text) {
 const divisor = (a, b) => (b ? divisor(b, a % b) : a);
 
 /**
- * A rater's own order of all pairs of methods on all results, in which every P turns in a row hold
- * each of the P pairs once where all have one sample: turn t takes result t mod R and pair (t + t / lcm(R, P)) mod P, which
- * meet exactly once in R · P turns.
+ * A rater's own order of all pairs of methods on all results, in which, with one sample each, every
+ * P turns in a row hold each of the P pairs once: turn t takes result t mod R and pair
+ * (t + t / lcm(R, P)) mod P, which meet exactly once in R · P turns.
  */
 function drawTurns(name) {
   const draw = (text) => hash(`${data.seed} ${name} ${text}`);
