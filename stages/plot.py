@@ -14,7 +14,7 @@ ranking.json and ratings.json; writes
 A figure that would show nothing, as one by hole size where all holes are alike, is left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +54,13 @@ class Album:
     def photograph(self, hole: str) -> dict:
         return self.photographs[self.holes[hole]["image"]]
 
-    def error(self, hole: str) -> str | None:
-        """Why there is no mask, or no result of some method."""
-        rows = (self.holes[hole], *self._of(hole))
-        return next((row["error"] for row in rows if "error" in row), None)
+    def error(self, hole: str, labels: Mapping[str, str]) -> str | None:
+        """Why there is no mask, or no result of some method, named by its label."""
+        if "error" in self.holes[hole]:
+            return self.holes[hole]["error"]
+        # A method that is in no row of scores.csv has no label.
+        lost = (row for row in self._of(hole) if "error" in row)
+        return next((f"{labels.get(row['run'], row['run'])}: {row['error']}" for row in lost), None)
 
     def _of(self, hole: str) -> list[dict]:
         """What was made of a hole, by all methods."""
@@ -123,7 +126,7 @@ def main(params_path: Path) -> None:
     folder.sweep()
 
     page = review.page(
-        progress(exhibits(chosen, rows, album, list(labels)), len(chosen), "review", unit="hole"),
+        progress(exhibits(chosen, rows, album, labels), len(chosen), "review", unit="hole"),
         len(chosen),
         labels,
         scores.columns(good),
@@ -216,7 +219,7 @@ def examples(good: list[dict]) -> dict[str, str]:
 
 
 def exhibits(
-    chosen: list[tuple[str, str]], rows: list[dict], album: Album, methods: list[str]
+    chosen: list[tuple[str, str]], rows: list[dict], album: Album, labels: Mapping[str, str]
 ) -> Iterator[dict]:
     """What the review page shows of each hole, loaded in its turn."""
     of_hole: dict[str, list[dict]] = {hole: [] for _, hole in chosen}
@@ -231,12 +234,12 @@ def exhibits(
             "id": hole,
             "reason": reason,
             "status": records.FAILED if lost else records.OK,
-            "error": album.error(hole) or unscored,
+            "error": album.error(hole, labels) or unscored,
             "hole_fraction": own[0].get("hole_fraction"),
             "prompt": photo.get("prompt") or "",
             "facts": {label: photo[key] for key, label in LABELS.items() if photo.get(key)},
-            "views": album.views(hole, methods),
-            "scores": {method: by_sample(own, method) for method in methods},
+            "views": album.views(hole, list(labels)),
+            "scores": {method: by_sample(own, method) for method in labels},
         }
 
 
