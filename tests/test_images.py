@@ -243,13 +243,14 @@ def test_a_profile_that_cannot_be_read_is_noted_and_costs_nothing(mode):
     assert np.array_equal(managed.pixels, images.read(data, 100).pixels)
 
 
-def test_heic_of_a_phone_is_read():
+@pytest.mark.parametrize("brand", [b"heic", b"hevm", b"hevs", b"mif1"])
+def test_heic_of_a_phone_is_read(brand):
     import pillow_heif  # the reader in use cannot write
 
     pixels = smooth(64, 48)
     buffer = io.BytesIO()
     pillow_heif.from_pillow(Image.fromarray(pixels)).save(buffer, quality=95)
-    photo = images.read(buffer.getvalue(), 10**4)
+    photo = images.read(buffer.getvalue().replace(b"ftypheic", b"ftyp" + brand, 1), 10**4)
     assert (photo.size, photo.format) == ((64, 48), "HEIF")
     assert np.abs(photo.pixels.astype(int) - pixels).mean() < 4
 

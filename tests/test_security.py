@@ -17,7 +17,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import yaml
-from PIL import EpsImagePlugin, Image
+from PIL import EpsImagePlugin, Image, TiffImagePlugin
 
 import fetch
 from wizard import console, images, params, records
@@ -152,6 +152,60 @@ def test_postscript_named_png_starts_no_program(run, album, tmp_path, monkeypatc
     rows, _ = run(album)
     assert "PostScript" in rows["drawing.png"]["error"]
     assert not (tmp_path / "started").exists()
+
+
+def wrapped(data: bytes, width: int = 40, height: int = 40) -> bytes:
+    """``data`` as the content of an IPTC file, which Pillow opens whatever it is."""
+
+    def field(group: int, number: int, content: bytes) -> bytes:
+        return struct.pack(">BBBH", 0x1C, group, number, len(content)) + content
+
+    sides = ((20, width), (30, height))
+    header = field(3, 60, b"\x01\x00") + field(3, 120, b"\x05")
+    header += b"".join(field(3, number, struct.pack(">H", side)) for number, side in sides)
+    return header + field(8, 10, data) + bytes(5)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("wrapped.png", wrapped(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EOF\n")),
+        ("wrapped.png", wrapped(encoded())),
+        ("icon.png", encoded("ICO")),
+    ],
+)
+def test_what_holds_another_file_is_not_opened(run, album, name, data):
+    """Pillow would open the file inside with all that it knows, before or past the limit."""
+    (album / name).write_bytes(data)
+    assert Image.open(album / name).format in ("IPTC", "ICO")
+    rows, _ = run(album)
+    assert rows[name]["error"].startswith("not an image in a format that is read: AVIF, BMP")
+
+
+def test_a_picture_with_another_behind_it_is_the_first(run, album):
+    first, second = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (40, 40), "blue")
+    first.save(album / "phone.jpg", "MPO", save_all=True, append_images=[second])
+    rows, _ = run(album)
+    assert rows["phone.jpg"]["original_format"] == "MPO"
+    assert np.asarray(Image.open("data/images/phone.png"))[16, 16, 0] > 200
+
+
+@pytest.mark.parametrize("side", [512, 4096])
+def test_the_tiles_of_a_tiff_have_a_limit_too(run, album, side):
+    """Libtiff decodes a tile whole, however small the picture is."""
+    buffer = io.BytesIO()
+    tile = zlib.compress(bytes(side * side))
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in {256: 40, 257: 40, 258: 8, 259: 8, 262: 1, 277: 1}.items():
+        tags[tag] = value
+    tags[322] = tags[323] = side
+    tags[324], tags[325] = 8, len(tile)
+    buffer.write(b"II*\0" + struct.pack("<I", 8 + len(tile)) + tile)
+    buffer.write(tags.tobytes(buffer.tell()))
+    (album / "tiled.tif").write_bytes(buffer.getvalue())
+    rows, _ = run(album, max_pixels=10_000)
+    told = {512: None, 4096: "its tiles of 4096×4096 pixels exceed fetch.max_pixels 10000"}
+    assert rows["tiled.tif"].get("error") == told[side]
 
 
 def test_unreadable_file_is_a_row(run, album):

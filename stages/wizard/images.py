@@ -9,23 +9,29 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, TiffImagePlugin
 
 from wizard.records import Unusable
 
-# Formats that Pillow and its HEIF plugin read by themselves, without starting another program.
 SUFFIXES = (
     ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm",
     ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
 )  # fmt: skip
+# Pillow knows a file by its content, whatever its name, and tries all that it knows: some formats
+# start another program, some decode a picture inside while the header is read. These do neither.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+HEIF = (
+    b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1",
+)  # fmt: skip
+# How PostScript begins, which is no such format: its line tells more.
+POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
 # The caller's limit is checked from the header before any pixel is decoded; Pillow's own limit
 # would only warn.
 Image.MAX_IMAGE_PIXELS = None
 
-# Pillow knows a file by its content, whatever its name, and starts Ghostscript to read these.
-POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
-HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+# Pixels of a TIFF's tile, which may be larger than a small picture and is decoded whole.
+TILE = 2**20
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as this many times the pixels
 # that are wanted are left for Lanczos to bring down.
@@ -118,21 +124,34 @@ def opened(data: bytes, max_pixels: int, limit: str) -> Iterator[Image.Image]:
     """
     if data.startswith(POSTSCRIPT):
         raise Unusable("PostScript, which only another program could draw; save it as PNG")
+    formats = FORMATS
     if data[4:8] == b"ftyp" and data[8:12] in HEIF:
         _read_heif_too()
+        formats = (*FORMATS, "HEIF")
     try:
-        with Image.open(io.BytesIO(data)) as photo:
+        with Image.open(io.BytesIO(data), formats=formats) as photo:
             width, height = photo.size
             if width * height > max_pixels:
                 raise Unusable(f"{width}×{height} pixels exceed {limit}")
+            wide, tall = _tile(photo)
+            if wide * tall > max(max_pixels, TILE):
+                raise Unusable(f"its tiles of {wide}×{tall} pixels exceed {limit}")
             yield photo
     except Image.UnidentifiedImageError:
-        raise Unusable("not an image in a format that Pillow reads") from None
+        raise Unusable(
+            f"not an image in a format that is read: {', '.join(FORMATS)}, HEIF"
+        ) from None
     except (Unusable, MemoryError):
         raise
     except Exception as error:
         # What a damaged file makes a reader of Pillow throw has no common base.
         raise Unusable(f"broken image: {error or type(error).__name__}") from None
+
+
+def _tile(photo: Image.Image) -> tuple[int, int]:
+    """Width and height of the tiles of a TIFF, 0 where it has none."""
+    tags = getattr(photo, "tag_v2", {})
+    return tags.get(TiffImagePlugin.TILEWIDTH, 0), tags.get(TiffImagePlugin.TILELENGTH, 0)
 
 
 @cache
