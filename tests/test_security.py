@@ -1,5 +1,6 @@
 """Hostile and broken inputs: each is told in a line, none does harm, the good ones still come."""
 
+import gzip
 import http.server
 import io
 import os
@@ -428,6 +429,23 @@ def test_an_archive_that_unpacks_to_nothing_but_zeros_is_given_up(run, tmp_path)
             archive.addfile(entry, zeros)
     with pytest.raises(OSError, match="unpacks to more than 100 times its size"):
         run(path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("claimed", [2**25, 2**40])
+def test_a_header_takes_no_more_memory_than_headers_need(run, tmp_path, kind, claimed):
+    entry = tarfile.TarInfo("long")
+    entry.type, entry.size = kind, claimed
+    path = tmp_path / "photos.tgz"
+    with gzip.open(path, "wb") as file:
+        file.write(entry.tobuf(tarfile.GNU_FORMAT) + bytes(2**25))
+    tracemalloc.start()
+    try:
+        with pytest.raises(OSError, match=f"a header of {claimed} bytes"):
+            run(path)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_pipe_is_not_waited_for(run, album, tmp_path):

@@ -20,6 +20,7 @@ CHUNK = 2**20
 # A photograph hardly compresses. What unpacks to more than this costs minutes and holds none.
 MAX_GROWTH = 100
 GROWTH_FREE = 64 * 2**20
+MAX_HEADER = 16 * 2**20  # of a tar; even long names and attributes take kilobytes
 END_OF_ZIP = b"PK\x05\x06"  # 18 bytes and a comment follow it
 SPLIT_MARKER = 4  # bytes before an archive that its maker was ready to split over several disks
 COMPRESSIONS: dict[bytes, Callable] = {
@@ -73,8 +74,8 @@ def tar(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
     """Members of a tar, compressed or not, that are no folders, each with its content or None.
 
     A content must be read before the next member is asked for. Raises ValueError, or whatever
-    tarfile and the decompressors raise, where the archive is damaged, goes on behind its end, or
-    unpacks to more than MAX_GROWTH times its size.
+    tarfile and the decompressors raise, where the archive is damaged, goes on behind its end, has a
+    header of more than MAX_HEADER bytes, or unpacks to more than MAX_GROWTH times its size.
     """
     unpacked = _Unpacked(file)
     with tarfile.TarFile(fileobj=unpacked) as archive:
@@ -127,6 +128,9 @@ class _Unpacked(io.RawIOBase):
         return self._position
 
     def read(self, count: int = -1) -> bytes:
+        # Contents are read by the CHUNK, but tarfile reads a header at once, as long as it claims.
+        if count > MAX_HEADER:
+            raise ValueError(f"a header of {count} bytes: it is damaged, or no photographs")
         self.last = self._file.read(count)
         self._position += len(self.last)
         if self._position > GROWTH_FREE and self._position > MAX_GROWTH * self._raw.count:
