@@ -26,7 +26,8 @@ def main(params_path: Path) -> None:
         )
     if sources.kind(fetch.source) != "files":
         raise console.BadSetting(
-            f"fetch.source = {fetch.source}: has no photographs of your own; give their folder"
+            f"fetch.source = {console.bare(fetch.source)}: has no photographs of your own; give "
+            "their folder"
         )
     photographs = {row["id"]: row for row in records.usable(records.read(DATA / "images.jsonl"))}
     results = of_the_model(records.read(DATA / "inpainted.jsonl"))

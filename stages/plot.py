@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from wizard import images, names, opinions, params, records
-from wizard.console import BadSetting, progress, stage, without_secrets
+from wizard.console import BadSetting, bare, progress, stage
 from wizard.report import histograms, pictures, review, scores
 
 DATA, METRICS = Path("data"), Path("metrics")
@@ -145,7 +145,7 @@ def main(params_path: Path) -> None:
 def shown_settings(everything: params.Params) -> dict:
     """The settings that led to the results, without the secrets that a URL may hold."""
     settings = everything.model_dump(include={"fetch", "mask", "inpaint", "evaluate", "plot"})
-    settings["fetch"]["source"] = without_secrets(settings["fetch"]["source"])
+    settings["fetch"]["source"] = bare(settings["fetch"]["source"])
     return settings
 
 

@@ -100,6 +100,23 @@ def test_a_url_is_shown_without_its_secrets():
     text = "at 'https://alice:5ecret@host/x.png?sig=5ecret#5ecret', then s3://key:5ecret@b/k"
     assert console.plain(text) == "at 'https://host/x.png', then s3://b/k"
     assert console.plain("is it a@b? yes: a/b?c") == "is it a@b? yes: a/b?c"
+    text = "url='https://al:it'5ecret@host/it's.zip?sig=a'5ecret', status='403'"
+    assert console.plain(text) == "url='https://host/it's.zip', status='403'"
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("https://host/my photos.zip?X-Amz-Signature=5ecret", "https://host/my photos.zip"),
+        ("https://host/it's.zip?sig=5ecret#5ecret", "https://host/it's.zip"),
+        ("https://alice:pa'5ecret@host:8/a@b.zip", "https://host:8/a@b.zip"),
+        ("https://host?sig=5ecret@5ecret/5ecret", "https://host"),
+        ("zip://a b.png::s3://key:5ecret@b/k.zip?5ecret", "zip://a b.png::s3://b/k.zip"),
+        ("/photos/is it a@b?/#1", "/photos/is it a@b?/#1"),
+    ],
+)
+def test_a_source_is_shown_without_its_secrets_whatever_its_path_holds(source, shown):
+    assert console.bare(source) == shown
 
 
 @pytest.mark.parametrize(

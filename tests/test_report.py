@@ -35,9 +35,9 @@ def project(tmp_path_factory):
 
 def test_the_page_shows_a_source_without_its_secrets(project):
     everything = params.load(project / "params.yaml")
-    fetch = everything.fetch.model_copy(update={"source": "https://a:b@host/x.zip?sig=5ecret"})
+    fetch = everything.fetch.model_copy(update={"source": "https://a:b@host/my x.zip?sig=5ecret"})
     settings = plot.shown_settings(everything.model_copy(update={"fetch": fetch}))
-    assert settings["fetch"]["source"] == "https://host/x.zip"
+    assert settings["fetch"]["source"] == "https://host/my x.zip"
 
 
 def outputs(folder):

@@ -486,8 +486,8 @@ class Web(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        kind = self.path.split("?")[0]
-        self.send_response(200)
+        kind = "/" + self.path.split("?")[0].rpartition("/")[2]
+        self.send_response(int(kind[1:4]) if kind[1:4].isdigit() else 200)
         if kind == "/never.png":
             self.send_header("Content-Length", "1000")
             self.end_headers()
@@ -552,17 +552,22 @@ def test_a_tar_without_a_length_that_is_cut_fails(run, web, tmp_path):
         run(address(web, "unmeasured.tar"))
 
 
-def test_secrets_of_a_url_are_never_written(run, web, capsys):
+@pytest.mark.parametrize(
+    ("user", "folder"), [("alice:5ecret@", ""), ("alice:pa'5ecret@", 'it\'s "my" own/')]
+)
+def test_secrets_of_a_url_are_never_written(run, web, capsys, user, folder):
     signed = "?X-Amz-Signature=5ecret&other=1#5ecret"
-    rows, printed = run(address(web, "x.png" + signed, "alice:5ecret@"))
+    rows, printed = run(address(web, folder + "x.png" + signed, user))
     assert rows["x.png"]["status"] == "ok"
-    assert rows["x.png"]["source"] == address(web, "x.png")
+    assert rows["x.png"]["source"] == address(web, folder + "x.png")
     web.tar = b"no tar"
-    for path in ("cut.png", "unmeasured.tar", "nothing.zip"):
+    kinds = ("png", "tar", "zip", "parquet")
+    lost = [f"{status}.{kind}" for status in (403, 404) for kind in kinds]
+    for path in (*lost, "cut.png", "unmeasured.tar", "nothing.zip", "none.parquet", "own/"):
         try:
-            printed += run(address(web, path + signed, "alice:5ecret@"))[1]
+            printed += run(address(web, folder + path + signed, user))[1]
         except (OSError, ValueError) as error:
-            printed += str(error)
+            printed += console.plain(str(error))
     written = [path.read_bytes() for path in Path("data").rglob("*") if path.is_file()]
     written += [path.read_bytes() for path in Path(".work").rglob("*") if path.is_file()]
     assert "cannot be read" in printed

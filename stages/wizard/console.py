@@ -81,8 +81,26 @@ def plain(line: str) -> str:
 
 def without_secrets(text: str) -> str:
     """A text whose URLs have lost user, password, query and fragment, where signatures stand."""
-    text = re.sub(r"(\w://)[^/\s?#'\"]*@", r"\1", text)
-    return re.sub(r"(\w://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", text)
+    # A quote may belong to a URL, or stand around it: then no more of a URL follows.
+    quote = r"['\"](?=[\w/@?#&=%.+~-])"
+    text = re.sub(rf"(\w://)(?:[^/\s?#'\"]|{quote})*@", r"\1", text)
+    return re.sub(rf"(\w://(?:[^\s?#'\"]|{quote})*)[?#](?:[^\s'\"]|{quote})*", r"\1", text)
+
+
+def bare(source: str) -> str:
+    """A whole source without such secrets: one URL, or a chain of them; a path as it is.
+
+    Where it is known to end, a URL may hold spaces and quotes, which end one in a text.
+    """
+    return "::".join(_bare(url) for url in re.split(r"::(?=\w+://)", source))
+
+
+def _bare(url: str) -> str:
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return url
+    host, slash, path = re.split(r"[?#]", rest)[0].partition("/")
+    return scheme + mark + host.rpartition("@")[2] + slash + path
 
 
 def say(line: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from wizard.console import BadSetting, without_secrets
+from wizard.console import BadSetting, bare
 from wizard.runs import BASELINE, MODEL, RESERVED
 
 RESULTS = "data/own/results"
@@ -51,7 +51,7 @@ class Fetch(Block):
     @model_validator(mode="after")
     def _results_are_no_photographs(self):
         results = Path(RESULTS).resolve()
-        shown = repr(without_secrets(self.source))
+        shown = repr(bare(self.source))
         try:
             pattern = Path(self.source.removeprefix("file://")).expanduser().resolve()
         except (RuntimeError, OSError, ValueError) as error:  # unknown ~user, links in a circle

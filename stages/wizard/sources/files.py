@@ -19,7 +19,7 @@ import fsspec
 from fsspec import AbstractFileSystem as FileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from wizard.console import BadSetting, without_secrets
+from wizard.console import BadSetting, bare, without_secrets
 from wizard.images import SUFFIXES
 from wizard.records import Unusable
 from wizard.sources import archives, captions
@@ -60,8 +60,8 @@ def collect(request: Request) -> Collection:
         ) from None
     except Exception as error:
         # Each file system has requirements and exceptions of its own.
-        reason = without_secrets(str(error) or type(error).__name__)
-        raise BadSetting(f"fetch.source {request.shown!r}: {reason}") from None
+        reason = str(error).replace(request.source, request.shown) or type(error).__name__
+        raise BadSetting(f"fetch.source {request.shown!r}: {without_secrets(reason)}") from None
     files = {name: path for name, path in files.items() if not is_hidden(name)}
     if not files:
         raise BadSetting(
@@ -205,7 +205,7 @@ def _members(
     except Exception as error:
         # tarfile, zipfile, zlib, lzma and the file systems each have exceptions of their own.
         reason = str(error) or type(error).__name__
-        text = f"{path}: cannot be read beyond {last}: {reason}"
+        text = f"{path}: cannot be read beyond {last}: {reason}".replace(path, bare(path))
         raise OSError(without_secrets(text)) from None
 
 

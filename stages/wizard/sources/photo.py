@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from wizard.console import without_secrets
+from wizard.console import bare
 from wizard.images import SUFFIXES
 from wizard.records import Unusable
 
@@ -34,7 +34,7 @@ class Request:
     @property
     def shown(self) -> str:
         """The source as it may be written down."""
-        return without_secrets(self.source)
+        return bare(self.source)
 
     @property
     def max_bytes(self) -> int:
