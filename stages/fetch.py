@@ -111,7 +111,8 @@ def prepare(
 def unusable(row: dict, error: Exception) -> dict:
     """The row of a photograph that cannot be used; without paths, which differ by machine."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return row | {"status": records.FAILED, "error": reason}
+    # It may name a file, in characters that no manifest can hold.
+    return row | {"status": records.FAILED, "error": console.plain(reason)}
 
 
 def develop(

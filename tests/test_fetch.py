@@ -358,6 +358,14 @@ def test_captions_of_the_folder_and_beside_a_photograph(run, album, form, packed
         assert "captions of photographs that are missing: gone.png" in capsys.readouterr().err
 
 
+def test_a_blank_caption_is_none(run, album):
+    row = {"file_name": "a.png", "text": " \n", "negative_prompt": "\t"}
+    (album / "metadata.jsonl").write_text(json.dumps(row))
+    (album / "trip" / "a.txt").write_text("\n")
+    for row in run(album):
+        assert not {"prompt", "negative_prompt"} & row.keys()
+
+
 def test_photographs_of_the_same_name_get_longer_ids_and_a_line_says_so(run, album, capsys):
     assert [row["id"] for row in run(album)] == list(ALBUM)
     assert "fetch: same name, so given longer ids: a.jpg, a.png\n" in capsys.readouterr().err
@@ -417,11 +425,11 @@ def test_a_changed_caption_decodes_nothing_again(run, album, monkeypatch):
 
 
 def test_caption_column_of_a_table(run, tmp_path):
-    values = [{"bytes": encoded(number), "path": None} for number in range(3)]
-    table = pyarrow.table({"image": values, "caption": ["one", None, "three"]})
+    values = [{"bytes": encoded(number), "path": None} for number in range(4)]
+    table = pyarrow.table({"image": values, "caption": ["one", None, "three", " \n"]})
     pyarrow.parquet.write_table(table, tmp_path / "faces.parquet")
     rows = run(tmp_path / "faces.parquet", caption_column="caption")
-    assert [row.get("prompt") for row in rows] == ["one", None, "three"]
+    assert [row.get("prompt") for row in rows] == ["one", None, "three", None]
     with pytest.raises(console.BadSetting, match=r"caption_column = 'text'.*image, caption"):
         run(tmp_path / "faces.parquet", caption_column="text")
 

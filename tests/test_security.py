@@ -22,7 +22,7 @@ from PIL import EpsImagePlugin, Image, TiffImagePlugin
 
 import fetch
 from wizard import console, images, params, records
-from wizard.sources import archives, files
+from wizard.sources import archives, captions, files
 
 ROOT = Path(__file__).parents[1]
 
@@ -236,6 +236,16 @@ def test_hostile_and_undecodable_names_become_safe_ids(run, album):
     assert rows[shown]["id"] == "img-src-x-onerror-alert-1"
 
 
+def test_a_faulty_caption_of_an_undecodable_name_is_a_row(run, album):
+    for suffix, data in ((b"png", encoded()), (b"txt", b"\xff")):
+        with open(bytes(album) + b"/caf\xe9." + suffix, "wb") as file:
+            file.write(data)
+    rows, _ = run(album)
+    reason = r"its caption: caf\udce9.txt: not UTF-8 text; save it as UTF-8"
+    assert rows[r"caf\udce9.png"]["error"] == reason
+    assert rows["good.png"]["status"] == "ok"
+
+
 def test_failures_beyond_the_limit_fail_the_stage_after_all_is_written(run, album):
     (album / "text.png").write_bytes(b"no picture")
     with pytest.raises(console.TooManyFailures, match="1 failed, runtime.max_failures allows 0"):
@@ -313,6 +323,31 @@ def test_member_longer_than_any_photograph_is_not_read_whole(run, tmp_path):
     rows, _ = run(path, max_pixels=10_000)
     assert rows["good.png"]["status"] == "ok"
     assert "longer than 80000 bytes" in rows["bomb.png"]["error"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", ["good.txt", "metadata.jsonl"])
+def test_a_caption_takes_no_more_memory_than_captions_need(
+    run, album, tmp_path, monkeypatch, name, packed
+):
+    monkeypatch.setattr(captions, "MAX_BYTES", 2**20)
+    with open(album / name, "wb") as file:
+        file.truncate(50_000_000)
+    source = tmp_path / "photos.zip" if packed else album
+    if packed:
+        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in album.iterdir():
+                archive.write(path, path.name)
+    tracemalloc.start()
+    try:
+        rows, printed = run(source)
+        told = rows["good.png"]["error"]
+    except (console.BadSetting, OSError) as error:
+        told = str(error)
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert f"{name}: longer than 1048576 bytes" in told and peak < 20_000_000
 
 
 def test_damaged_and_encrypted_zip_members_are_rows(run, tmp_path):

@@ -29,11 +29,11 @@ class Captions:
     """Prompts by the name of a photograph.
 
     ``table`` has what metadata files say, ``texts`` the name of the text file for a name without
-    suffix, ``read`` the bytes of a file by its name; ``strays`` are captions whose photograph is
-    missing.
+    suffix; ``read`` gives the bytes of a file by its name and the most that are of use; ``strays``
+    are captions whose photograph is missing.
     """
 
-    read: Callable[[str], bytes]
+    read: Callable[[str, int], bytes]
     table: dict[str, dict[str, str]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     strays: tuple[str, ...] = ()
@@ -46,13 +46,13 @@ class Captions:
         file = self.texts.get(_stem(name))
         if file is None:
             return self.table.get(name, {})
-        text = _decoded(self.read(file), file).strip()
+        text = _text(file, self.read).strip()
         if len(text) > MAX_LENGTH:
             raise Unusable(f"{file}: longer than {MAX_LENGTH} characters, which is no caption")
         return self.table.get(name, {}) | ({"prompt": text} if text else {})
 
 
-def collect(names: Iterable[str], read: Callable[[str], bytes]) -> Captions:
+def collect(names: Iterable[str], read: Callable[[str, int], bytes]) -> Captions:
     """The captions among files of these names.
 
     Raises BadSetting, with file and line, when a metadata file is damaged.
@@ -86,7 +86,8 @@ def _stem(name: str) -> str:
     return name.removesuffix(PurePosixPath(name).suffix)
 
 
-def _decoded(data: bytes, name: str) -> str:
+def _text(name: str, read: Callable[[str, int], bytes]) -> str:
+    data = read(name, MAX_BYTES)
     if len(data) > MAX_BYTES:
         raise Unusable(f"{name}: longer than {MAX_BYTES} bytes")
     try:
@@ -95,10 +96,10 @@ def _decoded(data: bytes, name: str) -> str:
         raise Unusable(f"{name}: not UTF-8 text; save it as UTF-8") from None
 
 
-def _rows(name: str, read: Callable[[str], bytes]) -> Iterator[tuple[int, dict]]:
+def _rows(name: str, read: Callable[[str, int], bytes]) -> Iterator[tuple[int, dict]]:
     """Line number and content of each row of a metadata file."""
     try:
-        text = _decoded(read(name), name)
+        text = _text(name, read)
         if name.endswith(".csv"):
             reader = csv.DictReader(io.StringIO(text), strict=True)
             for row in reader:
@@ -127,4 +128,5 @@ def _facts(row: dict, place: str) -> tuple[str, dict[str, str]]:
         if not isinstance(text, str) or len(text) > MAX_LENGTH:
             raise BadSetting(f"{place}: {key} is not text of at most {MAX_LENGTH} characters")
     # JSON can escape half a surrogate pair, which no UTF-8 can hold.
-    return name, {key: printable(text.strip()) for key, text in facts.items()}
+    told = {key: printable(text.strip()) for key, text in facts.items()}
+    return name, {key: text for key, text in told.items() if text}

@@ -76,10 +76,10 @@ def collect(request: Request) -> Collection:
             f"fetch.source {request.shown!r}: no photograph in it, only {_suffixes(files)}; "
             "give a folder of images, or a pattern such as 'folder/*.tar' or 'folder/*.parquet'"
         )
-    read = partial(_read, system, files, request.max_bytes)
-    told = captions.collect(files, read)
+    read = partial(_read, system, files)
+    whole, told = partial(_whole, read, request.max_bytes), captions.collect(files, read)
     ids, chosen = file_ids(names), names[request.start : request.stop]
-    photos = (_captioned(ids[name], name, name, read, told) for name in chosen)
+    photos = (_captioned(ids[name], name, name, whole, told) for name in chosen)
     is_far = not isinstance(system, LocalFileSystem)
     return Collection(request.shown, len(chosen), photos, _notes(files, ids, told), is_far)
 
@@ -155,15 +155,23 @@ def _refuse_pipe(system: FileSystem, path: str) -> None:
         raise Unusable("not a regular file")
 
 
-def _read(system: FileSystem, files: dict[str, str], max_bytes: int, name: str) -> bytes:
+def _read(system: FileSystem, files: dict[str, str], name: str, max_bytes: int) -> bytes:
     return _bytes(partial(_open, system, files[name]), max_bytes)
 
 
+def _whole(read, max_bytes: int, name: str) -> bytes:
+    """What ``read`` gives of a photograph, unless it is too long."""
+    return bounded(read(name, max_bytes), max_bytes)
+
+
 def _bytes(opened, max_bytes: int) -> bytes:
-    """All bytes of what ``opened()`` opens; whatever a file system throws becomes an OSError."""
+    """What ``opened()`` opens, or its beginning, which is longer than ``max_bytes`` too.
+
+    Whatever a file system throws becomes an OSError.
+    """
     try:
         with opened() as file:
-            data = archives.all_of(file, max_bytes)
+            return archives.all_of(file, max_bytes)
     except TimeoutError:
         raise OSError(f"no answer for {SILENCE_S} s") from None
     except FileNotFoundError:
@@ -174,7 +182,6 @@ def _bytes(opened, max_bytes: int) -> bytes:
         # zlib, zipfile, HTTP clients and cloud file systems each have exceptions of their own.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise OSError(f"cannot be read: {without_secrets(reason)}") from None
-    return bounded(data, max_bytes)
 
 
 def _archives(system: FileSystem, files: dict[str, str], request: Request) -> Collection:
@@ -215,10 +222,10 @@ def _zip(file: IO[bytes], prefix: str, max_bytes: int) -> Iterator[Photo]:
     entries = [entry for entry in archive.infolist() if not is_hidden(entry.filename)]
     members = {entry.filename: entry for entry in reversed(entries)}  # of two, the first
 
-    def read(name: str) -> bytes:
+    def read(name: str, max_bytes: int) -> bytes:
         return _bytes(partial(archive.open, members[name]), max_bytes)
 
-    told = captions.collect(members, read)
+    whole, told = partial(_whole, read, max_bytes), captions.collect(members, read)
     chosen = [entry for entry in entries if is_image(entry.filename)]
     ids = file_ids(prefix + entry.filename for entry in chosen)
     for entry in sorted(chosen, key=lambda entry: entry.filename):
@@ -226,7 +233,7 @@ def _zip(file: IO[bytes], prefix: str, max_bytes: int) -> Iterator[Photo]:
         if reason := archives.suspicious(entry.filename, archives.is_link(entry)):
             yield refused(ids[name], printable(name), reason)
         else:
-            yield _captioned(ids[name], name, entry.filename, read, told)
+            yield _captioned(ids[name], name, entry.filename, whole, told)
 
 
 def _tar(file: IO[bytes], prefix: str, max_bytes: int, in_turn: InTurn) -> Iterator[Photo]:

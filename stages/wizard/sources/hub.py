@@ -125,7 +125,8 @@ def _rows(
     number = request.start
     try:
         for number, row in enumerate(images, request.start):
-            about = facts | ({"prompt": row[caption]} if caption and row[caption] else {})
+            told = bool(caption) and str(row[caption] or "").strip()
+            about = facts | ({"prompt": row[caption]} if told else {})
             yield photo(row[column], number, place, request.max_bytes, about)
     except Exception as error:
         raise OSError(
