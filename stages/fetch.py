@@ -25,7 +25,9 @@ DOWNLOADS = 8  # at once, ahead of the decoding: a network answers late, not slo
 
 # A change of how pixels are made must not find the pixels that older code or libraries made.
 CODE = {
-    "files": [records.file_sha256(str(module.__file__)) for module in (images, align)],
+    "files": [
+        records.file_sha256(str(file)) for file in (__file__, images.__file__, align.__file__)
+    ],
     "libraries": records.versions("numpy", "opencv-python-headless", "pillow", "pi-heif"),
 }
 

@@ -72,9 +72,11 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def run_script(place: Path, **environment) -> subprocess.CompletedProcess:
+def run_script(
+    place: Path, script: Path = ROOT / "stages" / "fetch.py", **environment
+) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, ROOT / "stages" / "fetch.py"],
+        [sys.executable, script],
         cwd=place,
         env=os.environ | environment,
         capture_output=True,
@@ -694,6 +696,20 @@ def test_another_version_of_a_library_decodes_anew(tmp_path, album):
         assert run_script(tmp_path, **environment).returncode == 0
         cached.append(len(list(tmp_path.glob(".work/fetch/*/*.png"))))
     assert cached == [3, 6, 6]
+
+
+def test_another_way_to_develop_a_photograph_decodes_anew(tmp_path, album):
+    """Its own file says which pixels are kept, beside the modules that it calls."""
+    settings(tmp_path, source=str(album))
+    stages = Path(shutil.copytree(ROOT / "stages", tmp_path / "stages"))
+    cached = []
+    for line in ("", "\n# another way\n"):
+        with open(stages / "fetch.py", "a", encoding="utf-8") as file:
+            file.write(line)
+        answer = run_script(tmp_path, script=stages / "fetch.py")
+        assert answer.returncode == 0, answer.stderr
+        cached.append(len(list(tmp_path.glob(".work/fetch/*/*.png"))))
+    assert cached == [3, 6]
 
 
 def test_a_damaged_cache_entry_is_made_again(run, album):
