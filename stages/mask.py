@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from wizard import images, masks, params, records
-from wizard.console import progress, report_failures, report_notes, stage
+from wizard.console import plain, progress, report_failures, report_notes, stage
 from wizard.masks import files
 from wizard.report import sheets
 from wizard.runners import local
@@ -92,7 +92,7 @@ def draw(
                 ratio,
                 settings.variant,
                 image=pixels,
-                aligned="crop" in photo or "ffhq" in photo["source"].lower(),
+                aligned="crop" in photo or "ffhq" in Path(photo["source"]).name.lower(),
             )
         elif settings.pairing == "shuffle":
             mask = files.resized(library.draw(rng), height, width, settings.hole)
@@ -105,7 +105,7 @@ def draw(
             original = None if "crop" in photo else tuple(photo["original_size"])
             mask = files.load(path, height, width, settings.hole, original)
     except records.Unusable as error:
-        return row | {"status": records.FAILED, "error": str(error)}, None
+        return row | {"status": records.FAILED, "error": plain(str(error))}, None
     if not mask.any():
         note = f"{settings.shape}: found none, so this photograph stays as it is"
         return row | {"status": records.NO_HOLE, "note": note}, None

@@ -425,6 +425,22 @@ def test_a_mask_may_be_called_by_the_id_of_its_photograph(tmp_path, square):
     assert run_stage(tmp_path, "mask", **own)[0] == 0
 
 
+def test_a_mask_of_an_undecodable_name_is_found_and_named(tmp_path, square):
+    photographs(tmp_path, ("caf\udce9.png", (60, 40)), ("dog.png", (60, 40)))
+    (tmp_path / "mine").mkdir()
+    own = {"shape": "files", "folder": "mine", "source": "photos"}
+    for name in ("caf\udce9_mask.png", "dog.png"):
+        save(tmp_path / "mine" / name, square)
+    code, said = run_stage(tmp_path, "mask", **own)
+    assert code == 0, said
+    save(tmp_path / "mine" / "caf\udce9_mask.png", 0 * square)
+    code, said = run_stage(tmp_path, "mask", max_failures=1, **own)
+    assert code == 0, said
+    failed, good = hole_rows(tmp_path)
+    assert good["status"] == "ok"
+    assert r"caf\udce9_mask.png: the hole is nothing" in failed["error"]
+
+
 def test_a_mask_fits_its_photograph_as_viewers_show_it(tmp_path):
     """A phone held upright stores the picture on its side and says so in EXIF."""
     (tmp_path / "photos").mkdir()
@@ -472,11 +488,12 @@ def test_a_range_is_drawn_from_for_each_mask(tmp_path):
         ("samples", "whole", False),
         ("FFHQ thumbnails", "square", True),
         ("photos", "square", False),
+        ("ffhq-tools/holiday", "square", False),
     ],
 )
 def test_parts_of_a_face_are_drawn_where_faces_are_framed(tmp_path, source, fit, framed):
     if source != "samples":
-        (tmp_path / source).mkdir()
+        (tmp_path / source).mkdir(parents=True)
         Image.new("RGB", (64, 64)).save(tmp_path / source / "cat.png")
     assert run_stage(tmp_path, "fetch", source=source, side=64, fit=fit)[0] == 0
     code, said = run_stage(tmp_path, "mask", shape="parts", variant="mouth", per_image=1)

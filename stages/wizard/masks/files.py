@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wizard.console import BadSetting
+from wizard.console import BadSetting, plain
 from wizard.images import SUFFIXES, decode_grey
 from wizard.records import Unusable
 
@@ -35,7 +35,7 @@ class Library:
             raise BadSetting(f"mask.folder = {str(place)!r}: no such folder or file")
         self._of: dict[str, list[Path]] = {_stem(name): [] for name in photographs}
         for path in self.paths:
-            words = path.stem.split("_")
+            words = _stem(path.name).split("_")
             names = ("_".join(words[:count]) for count in range(len(words), 0, -1))
             if owner := next((name for name in names if name in self._of), None):
                 self._of[owner].append(path)
@@ -57,8 +57,9 @@ class Library:
 
 
 def _stem(name: str) -> str:
+    """A name without its suffix; what is not UTF-8 is escaped, as it is in the manifest."""
     path = Path(name)
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+    return plain(path.stem if path.suffix.lower() in SUFFIXES else path.name)
 
 
 def _is_mask(path: Path) -> bool:
