@@ -15,6 +15,7 @@ from wizard import console, finishing, images, names, opinions, params, records,
 
 DATA = Path("data")
 RESULTS = Path(params.RESULTS)
+NAMED = 20  # files of earlier runs
 
 
 def main(params_path: Path) -> None:
@@ -40,11 +41,12 @@ def main(params_path: Path) -> None:
             row = picked(samples, picks.get(hole, 0))
             about = photographs.get(row["image"])
             path, note = finish(row, about, originals.get(row["image"]), written)
-            written.add(path)
+            written.add(path.resolve())
             done = {"id": hole, "status": records.OK}
             rows.append(done | ({"note": note} if note else {}))
         except (records.Unusable, OSError) as error:
             rows.append({"id": hole, "status": records.FAILED, "error": str(error)})
+    tell_earlier(written)
     console.report_notes(rows, where=None)
     console.report_failures(rows, settings.runtime.max_failures, where=None)
 
@@ -75,7 +77,7 @@ def finish(
     if about is None or hashlib.sha256(data).hexdigest() != about["source_sha256"]:
         raise records.Unusable("the photograph is gone or was changed since; run dvc repro")
     path = place(row, about)
-    if path in taken:
+    if path.resolve() in taken:
         raise records.Unusable(f"{path}: another result has this name; rename one photograph")
     result = images.load(DATA / row["file"])
     hole = images.load_mask(DATA / "masks" / f"{row['id']}.png", row.get("grow", 0))
@@ -86,13 +88,22 @@ def finish(
 
 def place(row: dict, about: dict) -> Path:
     """Where a finished photograph goes; raises Unusable when its name leads elsewhere."""
-    own = PurePosixPath(about["source_name"].replace("\\", "/"))
+    own = PurePosixPath(about["source_name"])
     suffix = finishing.suffix(own.suffix, about["original_format"])
     number = f"_mask{row['mask']:03d}" if row["mask"] else ""
     path = RESULTS / own.with_name(f"{own.stem}{number}{suffix}")
     if not path.resolve().is_relative_to(RESULTS.resolve()):
         raise records.Unusable(f"{path}: leads out of {RESULTS}")
     return path
+
+
+def tell_earlier(written: set[Path]) -> None:
+    """Say which results are of earlier runs: they look finished, but may not be of now."""
+    files = (path for path in RESULTS.rglob("*") if path.is_file())
+    left = [str(path.relative_to(RESULTS)) for path in files if path.resolve() not in written]
+    if left:
+        more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+        console.say(f"not of this run, in {RESULTS}: {', '.join(sorted(left)[:NAMED])}{more}")
 
 
 if __name__ == "__main__":

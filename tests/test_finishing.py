@@ -260,7 +260,8 @@ def test_the_command_writes_results_by_their_own_names_and_the_picked_sample(tmp
     project.write()
     for picked, level in (((), 10), (("My-cat_mask000,1",), 250)):
         project.pick(*(line.replace("My-cat_mask000", project.rows[0]["id"]) for line in picked))
-        assert project.stage("finish").returncode == 0
+        answer = project.stage("finish")
+        assert answer.returncode == 0 and "not of this run" not in answer.stderr
         made = project.result("My cat.JPG")
         assert abs(int(made[30, 40, 0]) - level) < 8
     assert abs(int(made[13, 40, 0]) - 250) < 8, "the pixels of a grown hole are put back too"
@@ -268,6 +269,28 @@ def test_the_command_writes_results_by_their_own_names_and_the_picked_sample(tmp
     (tmp_path / "photos/My cat.JPG").write_bytes(written(PHOTO, "JPEG", quality=50))
     answer = project.stage("finish")
     assert answer.returncode == 1 and "was changed since" in answer.stderr
+    assert "not of this run, in data/own/results: My cat.JPG\n" in answer.stderr
+
+
+def test_a_name_is_kept_whatever_it_holds(tmp_path):
+    """On this system a backslash is a letter like any other, and leads nowhere."""
+    named = ("y.png", "x\\..\\y.png", "a\\b.png", "caf\udce9.png", "trip/cat.png")
+    project = Project(tmp_path, dict.fromkeys(named, written(PHOTO, "PNG")), levels=(10,))
+    answer = project.stage("finish")
+    assert answer.returncode == 0, answer.stderr
+    results = tmp_path / "data/own/results"
+    made = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
+    assert made == {name.replace("\udce9", r"\udce9") for name in named}
+
+
+def test_no_result_takes_anothers_place_by_another_path(tmp_path):
+    photographs = {"a/cat.png": written(PHOTO, "PNG"), "b/cat.png": written(PHOTO, "PNG")}
+    project = Project(tmp_path, photographs, levels=(10,))
+    (tmp_path / "data/own/results/a").mkdir(parents=True)
+    (tmp_path / "data/own/results/b").symlink_to("a")
+    answer = project.stage("finish")
+    assert answer.returncode == 1
+    assert "results/b/cat.png: another result has this name" in answer.stderr
 
 
 def test_a_heic_becomes_a_png_and_no_result_takes_anothers_name(tmp_path):
