@@ -64,7 +64,7 @@ def main(
     records.write_atomic(output, finished)
     if note:
         console.say(f"{photo}: {note}")
-    print(f"{output}: {time.monotonic() - start:.1f} s")
+    print(console.plain(f"{output}: {time.monotonic() - start:.1f} s"))
 
 
 def place(output: Path | None, photo: Path, original: str, force: bool) -> Path:

@@ -116,6 +116,16 @@ def test_a_wrong_backend_in_the_settings_is_one_line(tmp_path):
     assert answer.stderr.startswith("fill.py: inpaint.backend = 'difusers': allowed: ")
 
 
+def test_a_name_cannot_steer_the_terminal(tmp_path):
+    photo = b"me\x1b[2J\xe9.png"
+    Image.fromarray(data.astronaut()[:64, :64]).save(tmp_path / "me.png")
+    (tmp_path / "me.png").rename(os.fsdecode(bytes(tmp_path) + b"/" + photo))
+    Image.fromarray(np.pad(np.ones((32, 32), bool), 16)).save(tmp_path / "mask.png")
+    answer = run(tmp_path, os.fsdecode(photo), "mask.png", "--model", "mean")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith(r"me\x1b[2J\udce9_filled.png: ")
+
+
 def test_bad_input_is_one_line(tmp_path):
     Image.fromarray(data.astronaut()[:64, :64]).save(tmp_path / "me.png")
     Image.fromarray(np.ones((32, 64), bool)).save(tmp_path / "small.png")

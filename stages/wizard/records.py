@@ -170,7 +170,7 @@ def write_atomic(path: Path | str, data: bytes | Iterable[bytes], shared: bool =
     if shared:
         handle, temporary = tempfile.mkstemp(prefix=PART, dir=path.parent)
     else:
-        part = PART + hashlib.sha256(path.name.encode()).hexdigest()[:16]
+        part = PART + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
         temporary = str(path.with_name(part))
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
