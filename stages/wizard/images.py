@@ -124,7 +124,7 @@ def opened(data: bytes, max_pixels: int, limit: str) -> Iterator[Image.Image]:
     """
     if data.startswith(POSTSCRIPT):
         raise Unusable("PostScript, which only another program could draw; save it as PNG")
-    formats = FORMATS
+    formats: tuple[str, ...] = FORMATS
     if data[4:8] == b"ftyp" and data[8:12] in HEIF:
         _read_heif_too()
         formats = (*FORMATS, "HEIF")
