@@ -174,6 +174,7 @@ def wrapped(data: bytes, width: int = 40, height: int = 40) -> bytes:
         ("wrapped.png", wrapped(encoded())),
         ("icon.png", encoded("ICO")),
     ],
+    ids=["postscript", "picture", "icon"],
 )
 def test_what_holds_another_file_is_not_opened(run, album, name, data):
     """Pillow would open the file inside with all that it knows, before or past the limit."""
