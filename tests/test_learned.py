@@ -29,6 +29,7 @@ from wizard.metrics import (
     networks,
     perceptual,
 )
+from wizard.metrics.distances import discrimination
 from wizard.records import Unusable
 
 # What other libraries give for the weights below.
@@ -471,6 +472,21 @@ class TestLearned:
         for name, values in one.items():
             assert values == pytest.approx(many[name], rel=1e-4)
 
+    def test_each_result_is_paired_with_its_own_photograph(self, pictures, publish, setup):
+        """Originals as results, in another order: all that is compared cancels exactly."""
+        originals, results = pictures
+        turned = [*originals[::-1], *originals]
+        own, others = (
+            dict(learned.compare(["kd"], made_by("model", turned, files), setup, 0))
+            for files in (turned, [*originals, *originals])
+        )
+        assert own["model", "learned_kd"] == pytest.approx(0, abs=1e-9)
+        assert abs(others["model", "learned_kd"]) > 1e-6
+        rng = np.random.default_rng(0)
+        real, made, paired = rng.normal(size=(3, 2)), rng.normal(size=(9, 2)), np.arange(9) // 3
+        expected = discrimination(real[paired], made)
+        assert tuple(learned._compare("ids", real, made, paired, 0).values()) == expected
+
     def test_a_photograph_with_several_holes_is_one_photograph_of_the_real_set(
         self, pictures, setup
     ):
@@ -481,17 +497,19 @@ class TestLearned:
         assert figures["model", "learned_photographs"] == 6
         assert figures["model", "learned_fd"] > 0
 
-    def test_a_method_with_one_result_is_no_set_and_loses_no_figure_of_another(
-        self, pictures, publish, setup
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_a_method_with_results_of_one_photograph_is_no_set_and_loses_no_figure_of_another(
+        self, pictures, publish, setup, count
     ):
         originals, results = pictures
-        few = made_by("model", originals[:1], results[:1]) + made_by("baseline", originals, results)
+        few = made_by("model", originals[:1] * count, results[:count])
+        few += made_by("baseline", originals, results)
         figures = dict(learned.compare(metrics.OF_ALL, few, setup, 0))
         assert {key for method, key in figures if method == "model"} == {
             "learned_count",
             "learned_photographs",
         }
-        assert figures["model", "learned_count"] == 1
+        assert figures["model", "learned_count"] == count
         assert len(figures) == 2 + 6 and np.isfinite(list(figures.values())).all()
 
     def test_one_photograph_is_no_set(self, pictures, setup):

@@ -591,6 +591,10 @@ class TestChoices:
         assert 1 < found["model"]["score"] < 5 and found["model"]["high"] < 20
 
 
+# Numbers of results that were made from none of the photographs.
+APART = -1 - np.arange(1200)
+
+
 class TestDistances:
     def test_frechet_distance_of_exact_gaussians_is_the_closed_form(self):
         """Points with exactly known mean and diagonal covariance: no sampling error is left."""
@@ -614,7 +618,7 @@ class TestDistances:
         """Two draws of one distribution: the mean over many small sets is 0 within its error."""
         rng = np.random.default_rng(2)
         draws = rng.normal(size=(600, 2, 8, 4))
-        estimates = np.array([distances.kernel(x, y, seed=0) for x, y in draws])
+        estimates = np.array([distances.kernel(x, y, APART[:8], seed=0) for x, y in draws])
         error = estimates.std() / math.sqrt(len(estimates))
         assert abs(estimates.mean()) < 3 * error
         diagonal = np.mean([((x * x).sum(1) / 4 + 1) ** 3 for x, _ in draws]) / 8
@@ -623,9 +627,47 @@ class TestDistances:
     def test_kernel_distance_of_large_sets_is_the_mean_over_subsets(self):
         rng = np.random.default_rng(3)
         real, made = rng.normal(size=(1100, 3)), rng.normal(0.5, 1, size=(1200, 3))
-        whole = distances._unbiased_mmd(real, made)
-        assert distances.kernel(real, made, seed=0) == pytest.approx(whole, rel=0.05)
-        assert distances.kernel(real, made, seed=0) == distances.kernel(real, made, seed=0)
+        whole = distances._unbiased_mmd(real, made, np.arange(1100), APART[:1200])
+        found = distances.kernel(real, made, APART[:1200], seed=0)
+        assert found == pytest.approx(whole, rel=0.05)
+        assert found == distances.kernel(real, made, APART[:1200], seed=0)
+
+    def test_kernel_distance_of_results_of_the_photographs_is_unbiased_too(self):
+        """A photograph and its two results are nearly one point, all of one law."""
+        rng = np.random.default_rng(2)
+        paired = np.repeat(np.arange(16), 2)
+        estimates = []
+        for _ in range(600):
+            around = rng.normal(size=(16, 8))
+            real, made = (one + rng.normal(0, 0.1, one.shape) for one in (around, around[paired]))
+            estimates.append(distances.kernel(real, made, paired, seed=0))
+        error = np.std(estimates) / math.sqrt(len(estimates))
+        assert abs(np.mean(estimates)) < 3 * error
+        alone = distances._unbiased_mmd(real, made, np.arange(16), APART[:32])
+        assert alone < -0.05
+
+    def test_kernel_distance_by_hand(self):
+        """Real–real 1.5³, made–made 1, real–made 8, 1, 8, 8, of which a pair leaves 1 and 8."""
+        real, made = np.array([[1.0, 0], [1, 1]]), np.array([[2.0, 0], [0, 2]])
+        apart = distances.kernel(real, made, APART[:2], seed=0)
+        assert apart == pytest.approx(1.5**3 + 1 - 2 * 25 / 4)
+        paired = distances.kernel(real, made, np.array([0, 1]), seed=0)
+        assert paired == pytest.approx(1.5**3 + 1 - 2 * 9 / 2)
+
+    def test_kernel_distance_of_unpaired_sets_is_that_of_torch_fidelity(self):
+        """Its mmd2 of polynomial kernels of degree 3, γ = 1/D, coef0 = 1, written out."""
+        x, y = np.random.default_rng(5).normal(size=(2, 30, 7))
+        own, other, between = ((a @ b.T / 7 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+        diagonals = np.trace(own) + np.trace(other)
+        theirs = (own.sum() + other.sum() - diagonals) / (30 * 29) - 2 * between.sum() / 30**2
+        assert distances.kernel(x, y, APART[:30], seed=0) == pytest.approx(theirs)
+
+    def test_p_ids_holds_each_result_against_its_own_photograph(self):
+        """The made are larger on average, so what is smaller is taken for more real."""
+        real, made = np.array([[0.0], [1], [10]]), np.array([[5.0], [0.5], [11]])
+        own, others = (distances.discrimination(real, one) for one in (made, made[::-1]))
+        assert (own[0], others[0]) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
+        assert own[1] == pytest.approx(others[1])
 
     def test_discrimination_tells_apart_what_differs_and_nothing_else(self):
         rng = np.random.default_rng(4)

@@ -25,35 +25,40 @@ def frechet(real: np.ndarray, made: np.ndarray) -> float:
     return float(max(0.0, difference @ difference + spread - 2 * shared))
 
 
-def kernel(real: np.ndarray, made: np.ndarray, seed: int) -> float:
-    """Kernel distance: unbiased squared MMD with the kernel (x·y / D + 1)³, 0 for equal sets.
+def kernel(real: np.ndarray, made: np.ndarray, paired: np.ndarray, seed: int) -> float:
+    """Kernel distance: unbiased squared MMD with the kernel (x·y / D + 1)³, 0 on average for two
+    draws of one law.
 
     As in Bińkowski et al. 2018, "Demystifying MMD GANs": the mean over 100 random subsets of
-    1,000 images, or one estimate of all images when both sets are smaller. Being unbiased it
-    can fall below 0, and it can be read for small sets, where the Fréchet distance cannot.
-    ``real`` and ``made`` are float N×D and M×D, two rows or more.
+    at most 1,000 images, or one estimate of all images when both sets are smaller. Being unbiased
+    it can fall below 0, and it can be read for small sets, where the Fréchet distance cannot.
+
+    ``real`` and ``made`` are float N×D and M×D, ``paired`` is int M: the row of ``real`` that each
+    was made from, or any other number. A result shares most pixels with its photograph, so only
+    images of different photographs are independent and compared, as Gretton et al. 2012, "A kernel
+    two-sample test", do for paired samples. Results of two photographs or more are needed.
     """
-    size = min(len(real), len(made), SUBSET_SIZE)
+    numbers = np.arange(len(real))
     if max(len(real), len(made)) <= SUBSET_SIZE:
-        return _unbiased_mmd(real, made)
+        return _unbiased_mmd(real, made, numbers, paired)
     rng = np.random.default_rng(seed)
-    estimates = [
-        _unbiased_mmd(*(rng.choice(one, size, replace=False) for one in (real, made)))
-        for _ in range(SUBSETS)
-    ]
+    estimates = []
+    for _ in range(SUBSETS):
+        of_real, of_made = (
+            rng.choice(len(one), min(len(one), SUBSET_SIZE), replace=False) for one in (real, made)
+        )
+        drawn = real[of_real], made[of_made], numbers[of_real], paired[of_made]
+        estimates.append(_unbiased_mmd(*drawn))
     return float(np.mean(estimates))
 
 
-def _unbiased_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _unbiased_mmd(x: np.ndarray, y: np.ndarray, x_of: np.ndarray, y_of: np.ndarray) -> float:
+    def similarity(one: np.ndarray, other: np.ndarray, of: np.ndarray, other_of: np.ndarray):
         base = one @ other.T / one.shape[1] + 1
-        return base * base * base
+        return (base * base * base).mean(where=of[:, None] != other_of)
 
-    def between_different(one: np.ndarray) -> float:
-        table = similarities(one, one)
-        return (table.sum() - np.trace(table)) / (len(one) * (len(one) - 1))
-
-    return float(between_different(x) + between_different(y) - 2 * similarities(x, y).mean())
+    within = similarity(x, x, x_of, x_of) + similarity(y, y, y_of, y_of)
+    return float(within - 2 * similarity(x, y, x_of, y_of))
 
 
 def discrimination(real: np.ndarray, made: np.ndarray) -> tuple[float, float]:

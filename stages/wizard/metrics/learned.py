@@ -8,7 +8,6 @@ discriminative scores ``ids`` on Inception features, as papers report them, and 
 DINOv2 features, ``fd`` and ``kd``.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -69,10 +68,10 @@ def compare(
 ) -> Iterator[tuple[tuple[str, str], float]]:
     """Figures of each method's results as a whole, as pairs of (method, ``learned_<name>``).
 
-    Names of ``OF_A_RESULT`` are passed over, and so are methods with a single result, which is no
-    set. ``ids`` gives ``p_ids`` and ``u_ids``. The model's ``learned_count`` results are compared
-    with ``learned_photographs``. Raises Unusable when weights cannot be had, and for a single
-    photograph.
+    Names of ``OF_A_RESULT`` are passed over, and so are methods with results of a single
+    photograph, which are no set. ``ids`` gives ``p_ids`` and ``u_ids``. The model's
+    ``learned_count`` results are compared with ``learned_photographs``. Raises Unusable when
+    weights cannot be had, and for a single photograph.
     """
     asked = [name for name in names if name in OF_ALL]
     if not asked:
@@ -94,24 +93,26 @@ def compare(
     for network in dict.fromkeys(OF_ALL[name][0] for name in asked):
         extract = import_module(f"wizard.metrics.{network}").features
         real, made = np.split(extract(_pictures(everything, network), setup), [len(photographs)])
-        for method, count in Counter(methods.tolist()).items():
+        for method in dict.fromkeys(methods.tolist()):
             own = methods == method
-            for name in asked if count > 1 else ():
+            for name in asked if len(set(paired[own])) > 1 else ():
                 if OF_ALL[name][0] == network:
-                    values = _compare(name, real, real[paired[own]], made[own], seed)
+                    values = _compare(name, real, made[own], paired[own], seed)
                     for key, value in values.items():
                         yield (method, f"learned_{key}"), value
 
 
 def _compare(
-    name: str, real: np.ndarray, paired: np.ndarray, made: np.ndarray, seed: int
+    name: str, real: np.ndarray, made: np.ndarray, paired: np.ndarray, seed: int
 ) -> dict[str, float]:
-    """Features are ``real`` N×D of the photographs, the others M×D, one row per result."""
+    """Features are ``real`` N×D of the photographs and ``made`` M×D of the results; ``paired`` is
+    each result's row of ``real``.
+    """
     how = OF_ALL[name][1]
     if how == "discrimination":
-        return dict(zip(("p_ids", "u_ids"), discrimination(paired, made), strict=True))
+        return dict(zip(("p_ids", "u_ids"), discrimination(real[paired], made), strict=True))
     if how == "kernel":
-        return {name: kernel(real, made, seed)}
+        return {name: kernel(real, made, paired, seed)}
     return {name: frechet(real, made)}
 
 
