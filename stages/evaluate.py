@@ -57,9 +57,9 @@ def main(params_path: Path) -> None:
     lost = sum(row["status"] != records.OK for row in photographs)
     draws = {"resamples": settings.bootstrap, "seed": records.seed(settings.seed, "evaluate", "")}
     called = names.called(everything.inpaint.model_dump())
-    publish_all = partial(publish, rows, good, lost + len(failed), everything, draws, called)
+    lost += len(failed)
+    publish_all = partial(publish, rows, good, answers, lost, everything, draws, called)
     quality, ranked = publish_all({})
-    write_json("ratings", ratings.summarise(answers, good, **draws))
     write_costs(everything.inpaint, called)
     if settings.learned and good:
         figures: dict[tuple[str, str], float] = {}
@@ -124,15 +124,15 @@ def failures(rows: list[dict]) -> list[dict]:
 def publish(
     rows: list[dict],
     good: list[dict],
+    answers: list[dict],
     failed: int,
     everything: params.Params,
     draws: dict[str, int],
     called: dict[str, str],
     figures: dict[tuple[str, str], float],
 ) -> tuple[dict, dict]:
-    """Write the scores, their summary and the ranking; return these two.
-
-    ``figures`` are those of no single row, by method and name.
+    """Write the scores, their summary, the ranking and what people said, which is held against the
+    scores; return summary and ranking. ``figures`` are those of no single row, by method and name.
     """
     settings = everything.evaluate
     quality = summary.quality(good, failed, settings.ssim_target, **draws)
@@ -142,6 +142,7 @@ def publish(
     records.write_atomic(METRICS / "scores.csv", to_csv(rows))
     write_json("quality", quality)
     write_json("protocol", protocols.beside(quality, everything.model_dump()))
+    write_json("ratings", ratings.summarise(answers, good, **draws))
     write_json("by_hole", summary.by_hole(good, settings.hole_bins, **draws))
     ranked = ranking.rank(good, figures, settings.hole_bins, **draws)
     write_json("ranking", ranked)

@@ -591,6 +591,18 @@ def test_what_a_network_says_of_a_result_is_a_column_like_any_other(workplace, l
     assert place.read("by_hole")["all"]["learned_lpips"]["mean"] == figures["lpips"]
 
 
+def test_what_a_network_says_is_held_against_what_people_chose(workplace, lpips_weights):
+    place = workplace()
+    place.settings["evaluate"]["learned"] = ["lpips"]
+    Path("data/ratings.csv").write_text(
+        "rater,id,run,criterion,value,note\n"
+        "ann,face0_mask000,,preference,model,\nann,face1_mask000,,preference,model,\n"
+    )
+    place.run()
+    predicts = place.read("ratings")["predicts"]
+    assert predicts["learned_lpips"] == predicts["ssim"] == {"count": 2, "agrees": 1.0}
+
+
 def test_missing_weights_lose_no_other_figure(workplace, monkeypatch, lpips_weights):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     place = workplace()
