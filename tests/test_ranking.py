@@ -87,6 +87,25 @@ def test_a_method_gains_nothing_by_failing_where_it_is_hard():
     assert found["baseline"]["behind"] == pytest.approx(0.1 / 3, abs=1e-4)
 
 
+def test_a_method_that_a_metric_does_not_measure_keeps_no_other_from_its_rank():
+    """Self-consistency is of model and baseline alone."""
+    values = {"other": [None] * 8, "model": [0.9] * 8, "baseline": [0.8] * 8}
+    rows = [row | {"psnr": 20.0} for row in rows_of(values, "self_consistency")]
+    found = ranking.rank(rows, {}, 0.2, 200, 0)["all"]["metrics"]
+    assert found["self_consistency"].keys() == {"model", "baseline"}
+    assert [found["self_consistency"][name]["rank"] for name in ("model", "baseline")] == [1, 2]
+    assert found["self_consistency"]["baseline"]["behind_low"] == 0.1
+    assert found["psnr"].keys() == {"model", "baseline", "other"}
+
+
+def test_few_holes_in_common_leave_a_range_of_ranks():
+    """Six of 60 photographs: of 2,000 resamples some draw none of them."""
+    rng = np.random.default_rng(0)
+    values = {"model": rng.random(60).tolist(), "baseline": [*rng.random(6), *[None] * 54]}
+    found = ranking.rank(rows_of(values), {}, 0.2, 2000, 0)["all"]["metrics"]["ssim"]
+    assert [(one["rank_low"], one["rank_high"]) for one in found.values()] == [(1, 2), (1, 2)]
+
+
 def test_a_tie_is_a_share_of_the_win_for_each_and_one_rank():
     found = figures(rows_of({"model": [0.5] * 4, "baseline": [0.5] * 4, "other": [0.4] * 4}))
     assert [found[method]["wins"] for method in METHODS] == [0.5, 0.5, 0]
@@ -175,6 +194,13 @@ def test_the_verdict_says_who_is_better_by_how_much_or_that_nobody_is():
     few = ranking.rank(rows_of({"model": [0.5] * 2, "baseline": [0.4] * 2}), {}, 0.2, 200, 0)
     assert tables.verdict(few, "ssim", {}) == (
         "SSIM: model is better than baseline by 0.1000 (2 photographs are too few for an interval)"
+    )
+    common = ranking.rank(
+        rows_of({"model": [0.5] * 8, "baseline": [0.4] * 5 + [None] * 3}), {}, 0.2, 200, 0
+    )
+    assert tables.verdict(common, "ssim", {}) == (
+        "SSIM: model is better than baseline by 0.1000 "
+        "(too few photographs in common for an interval)"
     )
     for photographs in (2, 8):
         values = dict.fromkeys(("model", "baseline"), [0.5] * photographs)

@@ -2,7 +2,8 @@
 
 Methods are compared hole by hole. A hole counts by the mean of its samples, and only holes that
 every method filled count for ranks, distances and wins, so that no method gains by failing where
-it is hard. Intervals are 95% and come from resampled photographs (see ``intervals``).
+it is hard; one that a metric has no value of is not ranked by it. Intervals are 95% and come from
+resampled photographs (see ``intervals``).
 """
 
 from dataclasses import dataclass
@@ -66,10 +67,11 @@ def _rank_bin(rows: list[dict], resamples: int, seed: int) -> dict:
     if contests:
         columns = np.hstack([contest.columns() for contest in contests])
         drawn, photographs = resampled_means(columns, images, resamples, seed)
-        for number, contest in enumerate(contests):
-            own = slice(number * 3 * len(methods), (number + 1) * 3 * len(methods))
+        end = 0
+        for contest in contests:
+            own = slice(end, end := end + 3 * len(contest.methods))
             figures = contest.figures(images, drawn[:, own], photographs[own])
-            ranking["metrics"][contest.name] = dict(zip(methods, figures, strict=True))
+            ranking["metrics"][contest.name] = dict(zip(contest.methods, figures, strict=True))
     return ranking
 
 
@@ -88,12 +90,14 @@ def _rank_whole(whole: dict[tuple[str, str], float]) -> dict[str, dict]:
 
 @dataclass(frozen=True)
 class _Contest:
-    """Every method's numbers by one metric: float holes×methods, NaN where there is none.
+    """The numbers of the methods that have any by one metric: float holes×methods, NaN where there
+    is none.
 
-    ``losses`` are what to minimise, of the holes alone in which every method has a value.
+    ``losses`` are what to minimise, of the holes alone in which each of these has a value.
     """
 
     name: str
+    methods: list[str]
     values: np.ndarray
     losses: np.ndarray
 
@@ -101,6 +105,8 @@ class _Contest:
     def of(cls, rows: list[dict], holes: list[str], methods: list[str], name: str) -> "_Contest":
         """A hole has the mean of its samples."""
         how = METRICS[name]
+        measured = {row["method"] for row in rows if row.get(name) is not None}
+        methods = [method for method in methods if method in measured]
         place = {hole: number for number, hole in enumerate(holes)}
         values, losses, count = np.zeros((3, len(holes), len(methods)))
         for row in rows:
@@ -112,7 +118,7 @@ class _Contest:
         count[count == 0] = np.nan
         values, losses = values / count, losses / count
         losses[np.isnan(losses).any(axis=1)] = np.nan
-        return cls(name, values, losses)
+        return cls(name, methods, values, losses)
 
     @property
     def common(self) -> bool:
@@ -135,10 +141,9 @@ class _Contest:
         low, high = ends(drawn, photographs)
         figures = []
         for method, column in enumerate(self.values.T):
-            known = int((~np.isnan(column)).sum())
-            mean = np.nanmean(column) if known else np.nan
+            mean = np.nanmean(column)
             figures.append(self._rounded(mean=mean, low=low[method], high=high[method]))
-            figures[-1]["count"] = known
+            figures[-1]["count"] = int((~np.isnan(column)).sum())
         if not self.common:
             return figures
         means = np.nanmean(self.losses, axis=0)
@@ -147,7 +152,8 @@ class _Contest:
         if photographs[count] >= MIN_IMAGES:
             drawn_ranks = rankdata(drawn[:, count : 2 * count], "min", axis=1)
             tails = (1 - LEVEL) / 2, (1 + LEVEL) / 2
-            lowest, highest = np.quantile(drawn_ranks, tails, axis=0, method="inverted_cdf")
+            # A resample may have no hole in which every method has a value.
+            lowest, highest = np.nanquantile(drawn_ranks, tails, axis=0, method="inverted_cdf")
         for method, one in enumerate(figures):
             one["rank"] = int(ranks[method])
             if not np.isnan(lowest[method]):

@@ -105,7 +105,11 @@ def verdict(ranking: dict[str, dict], metric: str, called: Mapping[str, str]) ->
     distance = _number(figures[second], "behind", metric) + (f" {how.unit}" if how.unit else "")
     few = "behind_low" not in figures[second]
     if few:
-        distance += f" ({ranking['all']['images']} photographs are too few for an interval)"
+        images = ranking["all"]["images"]
+        too_few = f"{images} photographs are too few"
+        if images >= MIN_IMAGES:
+            too_few = "too few photographs in common"
+        distance += f" ({too_few} for an interval)"
     equal = figures[first]["rank"] == figures[second]["rank"]
     if equal or not few and figures[second]["behind_low"] <= 0:
         return f"{how.label}: {names[0]} and {names[1]} cannot be told apart: {distance}"
