@@ -4,6 +4,7 @@ import math
 import tracemalloc
 from collections.abc import Iterable
 
+import krippendorff
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -372,6 +373,25 @@ class TestSummary:
     def test_a_hole_of_one_pixel_belongs_to_the_first_bin(self):
         assert summary.by_hole(self.rows([0.0]), 0.2, 100, 0).keys() == {"all", "0.0-0.2"}
 
+    def test_a_failed_sample_of_a_contender_is_replaced_by_no_other_of_it(self):
+        both = [
+            {"id": name, "image": name, "sample": sample, "hole_fraction": 0.1, "method": method}
+            | {"ssim": 0.5, "hole_ssim": value}
+            for name in "ab"
+            for method, values in (("model", (0.4, 0.6)), ("steps", (0.2, 0.6)), ("mean", (0.3,)))
+            for sample, value in enumerate(values)
+        ]
+        lost = [
+            row for row in both if (row["id"], row["method"], row["sample"]) != ("a", "steps", 1)
+        ]
+        found = summary.quality(lost, 1, 0.78, 100, 0)["contenders"]
+        assert found["steps"]["hole_ssim"] == round((0.2 + 0.2 + 0.6) / 3, 3)
+        for row in lost:
+            row["hole_fraction"] = 0.1 if row["id"] == "a" else 0.3
+        by_hole = summary.by_hole(lost, 0.2, 100, 0)
+        assert by_hole["0.0-0.2"]["steps_hole_ssim"]["mean"] == 0.2
+        assert found["mean"]["hole_ssim"] == 0.3
+
     def test_a_new_metric_finds_its_place_by_its_name(self):
         rows = [row | {"hole_novelty": 3.0} for row in self.rows([0.1, 0.3])]
         assert summary.quality(rows, 0, 0.78, 100, 0)["hole"] == {"novelty": 3.0}
@@ -437,6 +457,39 @@ class TestRatings:
         answers = [answer | {"sample": sample} for sample in range(2)]
         figures = ratings.summarise(answers, rows, 200, 0)
         assert (figures["choices"]["count"], figures["unknown"]) == (2, 0)
+
+    def test_answers_about_samples_that_are_gone_are_unknown(self):
+        """Of four samples, one is left; another method lost its second."""
+        rows = [
+            {"id": "a", "image": "p", "sample": sample, "method": method}
+            for method, sample in (("model", 0), ("telea", 0), ("mean", 0), ("mean", 1))
+        ]
+        rows += [{"id": "b", "image": "p", "sample": k, "method": "steps"} for k in range(2)]
+        rows.append(rows[-1] | {"id": "a", "sample": 0})
+        asked = {"rater": "ann", "id": "a", "criterion": "preference", "value": "tie"}
+        answers = [
+            asked | {"run": "model", "against": "telea", "sample": 3},
+            asked | {"run": "mean", "against": "steps", "sample": 1},
+            asked | {"run": "mean", "against": "telea", "sample": 1},
+        ]
+        figures = ratings.summarise(answers, rows, 200, 0)
+        assert (figures["choices"]["count"], figures["unknown"]) == (1, 2)
+        assert figures["choices"]["methods"].keys() == {"mean", "telea"}
+
+    def test_scores_agree_the_more_the_nearer_they_are_and_choices_only_when_equal(self, tmp_path):
+        pairs = ((1, 2), (2, 2), (4, 5), (5, 5), (3, 3))
+        lines = [
+            f"{rater},{name},model,artifacts,{value},"
+            for name, values in zip("abcde", pairs, strict=True)
+            for rater, value in zip(("ann", "ben"), values, strict=True)
+        ]
+        figures = ratings.summarise(self.rate(tmp_path, *lines), scored("abcde"), 200, 0)
+        table = np.array(pairs).T
+        ordinal, nominal = (
+            krippendorff.alpha(table, level_of_measurement=level)
+            for level in ("ordinal", "nominal")
+        )
+        assert figures["artifacts"]["agreement"] == round(ordinal, 3) > nominal + 0.2
 
     def test_old_and_new_files_are_read_together(self, tmp_path):
         self.rate(tmp_path, "ann,a,,preference,model,")
@@ -542,6 +595,27 @@ class TestChoices:
         same = ratings.summarise(shown + turned[8:], scored(names), 200, 0)
         assert figures == same and figures["choices"]["agreement"] == 1
         assert figures["choices"]["methods"]["model"]["score"] > 0
+
+    def test_what_a_contender_is_called_changes_no_figure(self):
+        answers = [
+            ("a", "model", "x", "x", "model"),
+            ("b", "model", "x", "x", "x"),
+            ("c", "model", "baseline", "model", "tie"),
+            ("d", "x", "baseline", "baseline", "x"),
+            ("e", "model", "baseline", "baseline", "baseline"),
+        ]
+        found = []
+        for called in ("aaa", "zzz"):
+            rows = [
+                choice(rater, *(called if cell == "x" else cell for cell in (*asked, value)))
+                for *asked, ann, ben in answers
+                for rater, value in (("ann", ann), ("ben", ben))
+            ]
+            methods = {"model": 0.9, "baseline": 0.8, called: 0.7}
+            figures = ratings.summarise(rows, scored("abcde", **methods), 200, 0)
+            figures["choices"]["methods"]["x"] = figures["choices"]["methods"].pop(called)
+            found.append(figures)
+        assert found[0] == found[1] and found[0]["choices"]["agreement"] < 0.5
 
     def test_a_metric_that_people_follow_predicts_them_and_one_they_do_not_follow_does_not(self):
         rng = np.random.default_rng(0)

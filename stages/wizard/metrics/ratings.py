@@ -1,6 +1,7 @@
 """What people said, in figures: scores of 1–5, choices, and which metric says the same."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy.stats import spearmanr
 
 from wizard.metrics import strength
 from wizard.metrics.intervals import binomial, bootstrap_means
+from wizard.metrics.summary import of_one_sample
 from wizard.names import BASELINE, METRICS, MODEL, in_order
 from wizard.opinions import CRITERIA, PREFERENCE, TIE
 
@@ -35,7 +37,8 @@ def summarise(answers: list[dict], rows: list[dict], resamples: int, seed: int) 
       three or more methods were compared
     """
     scored = {(row["id"], row["sample"], row["method"]): row for row in rows}
-    known = [row for row in answers if all(key in scored for key in _subjects(row, scored))]
+    subjects = partial(_subjects, scored=scored, single=of_one_sample(rows))
+    known = [row for row in answers if subjects(row)]
     given = list({_asked(row): row for row in known}.values())
     summary: dict[str, Any] = {
         "ratings": len(given),
@@ -59,19 +62,20 @@ def summarise(answers: list[dict], rows: list[dict], resamples: int, seed: int) 
         summary |= _preference(choices, image_of, resamples, seed)
         summary["choices"] = _choices(choices, image_of, resamples, seed)
         scores = summary["choices"]["methods"]
-        predicts = _predicts(choices, scored, scores, resamples, seed)
+        predicts = _predicts(choices, subjects, scores, resamples, seed)
         summary |= {"predicts": predicts} if predicts else {}
     return summary
 
 
-def _subjects(row: dict, scored: dict) -> list[tuple[str, int, str]]:
-    """The results that an answer is about; in a choice, a method that made one sample of a hole
-    stands beside every sample of another.
+def _subjects(row: dict, scored: dict, single: set[str]) -> list[dict]:
+    """The rows of the results that an answer is about, empty where one is not there. In a choice, a
+    method with a ``single`` sample stands beside every sample of another.
     """
-    if row["criterion"] != PREFERENCE:
-        return [(row["id"], row["sample"], row["run"])]
-    wanted = [(row["id"], row["sample"], method) for method in (row["run"], row["against"])]
-    return [key if key in scored else (key[0], 0, key[2]) for key in wanted]
+    methods = (row["run"], row["against"]) if row["criterion"] == PREFERENCE else (row["run"],)
+    if not any((row["id"], row["sample"], method) in scored for method in methods):
+        return []
+    keys = [(row["id"], 0 if one in single else row["sample"], one) for one in methods]
+    return [scored[key] for key in keys] if all(key in scored for key in keys) else []
 
 
 def _asked(row: dict) -> tuple:
@@ -148,14 +152,18 @@ def _choices(choices: list[dict], image_of: dict[str, str], resamples: int, seed
 
 
 def _predicts(
-    choices: list[dict], scored: dict, strengths: dict[str, dict], resamples: int, seed: int
+    choices: list[dict],
+    subjects: Callable[[dict], list[dict]],
+    strengths: dict[str, dict],
+    resamples: int,
+    seed: int,
 ) -> dict[str, dict]:
     predicts = {}
     for name, how in METRICS.items():
         hits, images = [], []
         losses: dict[str, list[float]] = {}
         for row in choices:
-            pair = [scored[key] for key in _subjects(row, scored)]
+            pair = subjects(row)
             if how.best is None or any(one.get(name) is None for one in pair):
                 continue
             first, second = (how.loss(one[name]) for one in pair)
@@ -184,13 +192,15 @@ def _correlation(losses: dict[str, list[float]], strengths: dict[str, dict]) -> 
 def _agreement(rows: Iterable[dict], level: Literal["ordinal", "nominal"]) -> dict[str, float]:
     """Krippendorff's alpha over what was asked; empty when it is undefined.
 
-    What was asked is a result of a method, or a pair of them; a pair's answers are numbered in
-    the order of the methods' names, whichever stood first.
+    What was asked is a result of a method, or a pair of them, whichever stood first. An answer is a
+    score, or the method chosen: the number that stands for it means nothing.
     """
+    rows = list(rows)
+    numbers = {value: number for number, value in enumerate(sorted({row["value"] for row in rows}))}
     given: dict[tuple, dict[str, int]] = {}
     for row in rows:
-        pair = tuple(sorted({row["run"], row["against"]} - {""}))
-        number = row["value"] if level == "ordinal" else [*pair, TIE].index(row["value"])
+        pair = frozenset((row["run"], row["against"]))
+        number = row["value"] if level == "ordinal" else numbers[row["value"]]
         given.setdefault((row["id"], row["sample"], pair), {})[row["rater"]] = number
     shared = [answers for answers in given.values() if len(answers) >= 2]
     raters = sorted({rater for answers in shared for rater in answers})

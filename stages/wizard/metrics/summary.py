@@ -45,7 +45,7 @@ def quality(
     summary: dict[str, Any] = {"count": len(own), "failed": failed}
     if not own:
         return summary
-    columns = _columns(rows)
+    columns = _columns(rows, of_one_sample(rows))
     means = _means(columns, own, resamples, seed)
     if "psnr" in own[0]:
         summary["identical"] = sum(row["psnr"] is None for row in own)
@@ -88,14 +88,14 @@ def by_hole(rows: list[dict], width: float, resamples: int, seed: int) -> dict[s
     and for each ``[<method>_]<metric>`` with a value ``{"mean", "low", "high"}``, the interval
     only where there are photographs enough.
     """
-    bins = {"all": rows} | in_bins(rows, width)
+    bins, single = {"all": rows} | in_bins(rows, width), of_one_sample(rows)
     summary: dict[str, dict[str, Any]] = {}
     for name, members in bins.items():
         own = [row for row in members if row["method"] == MODEL]
         if own or name == "all":
             summary[name] = {"count": len(own), "images": len({row["image"] for row in own})}
         if own:
-            means = _means(_columns(members), own, resamples, seed)
+            means = _means(_columns(members, single), own, resamples, seed)
             summary[name] |= {
                 column if method == MODEL else f"{method}_{column}": mean
                 for (method, column), mean in means.items()
@@ -146,21 +146,28 @@ def measured(rows: list[dict]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row if name not in FACTS))
 
 
+def of_one_sample(rows: list[dict]) -> set[str]:
+    """The methods that have no second sample of any hole."""
+    several = {row["method"] for row in rows if row["sample"]}
+    return {row["method"] for row in rows} - several
+
+
 def _told(method: str, name: str) -> bool:
     main = MAIN if method in BESIDE else HOLE
     return name in main or name.startswith(("learned_", "self_", "outside_"))
 
 
-def _columns(rows: list[dict]) -> Columns:
+def _columns(rows: list[dict], single: set[str]) -> Columns:
     """The measured values of every method, and the model's gains over the baseline.
 
-    A method with one sample stands beside every sample of the model.
+    A method with a ``single`` sample stands beside every sample of the model.
     """
     of = {(row["method"], row["id"], row["sample"]): row for row in rows}
     own = [(row["id"], row["sample"]) for row in rows if row["method"] == MODEL]
     columns = {}
     for method in in_order(row["method"] for row in rows):
-        rows_of = [of.get((method, hole, k)) or of.get((method, hole, 0), {}) for hole, k in own]
+        samples = ((hole, 0 if method in single else k) for hole, k in own)
+        rows_of = [of.get((method, *which), {}) for which in samples]
         for name in measured(rows_of):
             columns[method, name] = np.array([row.get(name) for row in rows_of], float)
     for name in MAIN:
