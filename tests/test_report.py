@@ -310,6 +310,15 @@ def test_the_front_holds_what_no_other_beats_in_both(figures):
     assert legend[1:] == ["slow *", "quick *", "worse", "middle *", "same"]
 
 
+def test_the_front_is_that_of_the_ranking_where_a_number_is_best(figures):
+    """Seams of −8 and 8 have a mean of 0 and are 5 levels behind seams of 3."""
+    seams = {"model": {"mean": 0.0, "behind": 5.0}, "baseline": {"mean": 3.0, "behind": 0.0}}
+    seconds = {"model": 1.0, "baseline": 0.5}
+    figure = figures.cost({"metrics": {"edge_step": seams}}, seconds, LABELS)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[1:] == ["face-tiny", "telea *"]
+
+
 def test_people_are_drawn_from_ten_choices_on_with_what_predicts_them(figures):
     methods = {
         "model": {"score": 0.7, "low": 0.2, "high": 1.1},
@@ -361,6 +370,7 @@ def test_the_sheet_has_no_column_for_what_no_example_has(figures):
     )
     assert "Difference" in [axis.get_title() for axis in sheet.axes]
     assert "levels of 255" in sheet.axes[-1].get_ylabel()
+    assert "at the size shown" in sheet.axes[-1].get_ylabel()
 
 
 def test_a_table_without_any_score_is_told_in_one_line(tmp_path, monkeypatch):

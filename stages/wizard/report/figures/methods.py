@@ -66,7 +66,8 @@ def _ranks(figures: dict) -> str:
 @rc_context(STYLE)
 def cost(ranked: dict, seconds: Mapping[str, float | None], labels: Labels) -> Figure | None:
     """Quality against cost: every method's mean by the first main metric over the seconds that one
-    image takes, and the Pareto front of those that no other beats in both.
+    image takes, and the Pareto front of those that no other beats in both, by the ranking where
+    there is one.
 
     ``ranked`` is the part ``all`` of ranking.json, ``seconds`` are those per image. None when
     fewer than two methods have both.
@@ -83,7 +84,8 @@ def cost(ranked: dict, seconds: Mapping[str, float | None], labels: Labels) -> F
     how = metric(panels[0])
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axis = figure.subplots()
-    front = pareto({method: (time, how.loss(mean)) for method, (time, mean) in points.items()})
+    losses = {one: means[one].get("behind", how.loss(mean)) for one, (_, mean) in points.items()}
+    front = pareto({method: (time, losses[method]) for method, (time, _) in points.items()})
     ends = [points[method] for method in front]
     axis.step(*zip(*ends, strict=True), where="post", color="#222222", linewidth=0.8, label="Front")
     for method, (time, mean) in points.items():
