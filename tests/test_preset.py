@@ -87,6 +87,12 @@ def test_our_numbers_stand_beside_the_published_ones(tmp_path):
     assert psnr["ours"] == 17.5 and psnr["published"] == {"CoModGAN": 18.46, "SH-GAN": 18.43}
     assert found["comodgan-ffhq512"]["settings_that_differ"] == {"fetch.count": "100"}
     assert "ours" not in found["comodgan-ffhq512"]["numbers"]["fid"]
+    source = "https://alice:5ecret@host/photos.zip?X-Amz-Signature=5ecret"
+    signed = protocols.beside(quality, settings | {"fetch": settings["fetch"] | {"source": source}})
+    assert signed["comodgan-ffhq512"]["settings_that_differ"] == {
+        "fetch.count": "100",
+        "fetch.source": "https://host/photos.zip",
+    }
     grown = settings | {"inpaint": settings["inpaint"] | {"grow": 2}}
     assert protocols.beside(quality, grown) == {}
     settings["mask"] = {**settings["mask"], "shape": "box"}

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from wizard.console import without_secrets
+
 # What papers report: where quality.json has ours, if anywhere, and the convention behind it.
 MEASURES: dict[str, tuple[tuple[str, ...], str]] = {
     "psnr": (("psnr", "mean"), "ours: per image, then the mean, over the whole image"),
@@ -72,9 +74,9 @@ def beside(quality: dict, settings: dict[str, dict]) -> dict[str, dict]:
     """Our numbers beside the published ones, for every protocol with the masks in use.
 
     ``quality`` is that of quality.json, ``settings`` the blocks of params.yaml. Each protocol has
-    ``settings_that_differ``, ``numbers`` (metric → ours and published, as far as there are
-    such, and the convention) and ``differs``; an empty answer says that no protocol has these
-    masks.
+    ``settings_that_differ``, without the secrets that a URL may hold, ``numbers`` (metric → ours
+    and published, as far as there are such, and the convention) and ``differs``; an empty answer
+    says that no protocol has these masks.
     """
     answer = {}
     for name, protocol in load().items():
@@ -95,7 +97,9 @@ def beside(quality: dict, settings: dict[str, dict]) -> dict[str, dict]:
             if ours is not None:
                 numbers[metric]["ours"] = ours
         answer[name] = {"numbers": numbers, "differs": protocol.differs}
-        answer[name]["settings_that_differ"] = {key: str(value) for key, value in off.items()}
+        answer[name]["settings_that_differ"] = {
+            key: without_secrets(str(value)) for key, value in off.items()
+        }
     return answer
 
 
