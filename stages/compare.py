@@ -6,7 +6,8 @@ A REV is what DVC takes for one: a commit, branch, tag, the name of an experimen
 a single one is compared with the workspace. The scores come from DVC's cache or remote, nothing
 is computed anew and no file of the pipeline is touched. Prints how the models of these runs stand,
 best first, and writes metrics/comparison.md and .tex with all metrics. Runs are named after what
-differs in their settings, paired hole by hole, and refused unless images and masks are the same.
+differs in their settings, paired hole by hole, and refused unless images and masks are the same. A
+CLIP score is of its prompt, and left out where prompts differ.
 """
 
 import io
@@ -31,11 +32,13 @@ MEASURED_BY = (
     *("evaluate.reference", "evaluate.ring_px", "evaluate.dino", "evaluate.clip"),
     "inpaint.grow",
 )
+# What a CLIP score is of.
+PROMPTED_BY = ("inpaint.prompt", "fetch.caption_column")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a revision holds: its settings by dotted key, its holes' hashes, its scored rows."""
+    """What a revision holds: scored rows with their settings by dotted key, its holes' hashes."""
 
     revision: str
     settings: dict[str, object]
@@ -54,15 +57,17 @@ def main(params_path: Path, revisions: list[str]) -> None:
         revisions = [*revisions, WORKSPACE]
     runs = [read(revision) for revision in dict.fromkeys(revisions)]
     check(runs)
+    differ = differing(runs)
+    unlike = {"learned_clip"} if set(PROMPTED_BY) & set(differ) else set()
     rows = [
-        row | {"method": run.method}
+        {name: value for name, value in row.items() if name not in unlike} | {"method": run.method}
         for run in runs
         for row in run.rows
         if row["method"] == names.MODEL and row["status"] == records.OK
     ]
     seed = records.seed(settings.seed, "evaluate", "")
     ranked = ranking.rank(rows, {}, settings.hole_bins, settings.bootstrap, seed)
-    called = call(runs)
+    called = call(runs, differ)
     records.write_atomic(METRICS / "comparison.md", tables.to_markdown(ranked, called).encode())
     records.write_atomic(METRICS / "comparison.tex", tables.to_latex(ranked, called).encode())
     print(textwrap.fill(tables.note(ranked), WIDTH))
@@ -84,15 +89,16 @@ def read(revision: str) -> Run:
 
     try:
         files = DVCFileSystem(rev=None if revision == WORKSPACE else revision)
-        lock = yaml.safe_load(files.read_text("dvc.lock"))
-        settings = yaml.safe_load(files.read_text("params.yaml"))
+        stages = yaml.safe_load(files.read_text("dvc.lock"))["stages"]
+        # Not params.yaml, which may have been changed since.
+        settings = stages["evaluate"]["params"]["params.yaml"]
         table = files.read_text("metrics/scores.csv")
-    except (DvcException, OSError) as error:
+    except (DvcException, OSError, KeyError) as error:
         raise BadSetting(
             f"{revision}: no scores of it: {error}; is it a revision in which `dvc repro` ran, and "
             "are its results here (`dvc pull`)?"
         ) from None
-    outs = (out for part in ("fetch", "mask") for out in lock["stages"][part]["outs"])
+    outs = (out for part in ("fetch", "mask") for out in stages[part]["outs"])
     return Run(
         revision,
         flat(settings),
@@ -126,12 +132,16 @@ def check(runs: list[Run]) -> None:
                 )
 
 
-def call(runs: list[Run]) -> dict[str, str]:
+def differing(runs: list[Run]) -> list[str]:
+    """The settings that are not the same in all runs."""
+    keys = dict.fromkeys(key for run in runs for key in run.settings)
+    return [key for key in keys if len({repr(run.settings.get(key)) for run in runs}) > 1]
+
+
+def call(runs: list[Run], differ: list[str]) -> dict[str, str]:
     """What to print for each run's method: the settings in which it differs from another, its
     revision where there are none.
     """
-    keys = dict.fromkeys(key for run in runs for key in run.settings)
-    differ = [key for key in keys if len({repr(run.settings.get(key)) for run in runs}) > 1]
     short = [key.partition(".")[2] for key in differ]
     shown = [one if short.count(one) == 1 else key for key, one in zip(differ, short, strict=True)]
     called: dict[str, str] = {}

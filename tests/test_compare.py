@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import yaml
-from clones import ROOT, commit, sh
+from clones import ROOT, commit, setting, sh
 
 import compare
 from wizard.console import BadSetting
@@ -20,19 +20,23 @@ def write_run(folder, holes: str, gain: float, change: dict) -> None:
         settings[block][name] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(settings))
     outs = [{"path": path, "md5": f"{holes}.dir"} for path in ("data/images", "data/masks")]
-    lock = {"schema": "2.0", "stages": {"fetch": {"outs": outs[:1]}, "mask": {"outs": outs[1:]}}}
+    used = {block: settings[block] for block in ("fetch", "mask", "inpaint", "evaluate")}
+    stages = {"fetch": {"outs": outs[:1]}, "mask": {"outs": outs[1:]}}
+    stages["evaluate"] = {"params": {"params.yaml": used}}
+    lock = {"schema": "2.0", "stages": stages}
     (folder / "dvc.lock").write_text(yaml.safe_dump(lock))
     (folder / "metrics").mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     with open(folder / "metrics/scores.csv", "w", newline="") as file:
         columns = ["id", "image", "mask", "method", "sample", "hole_fraction", "status"]
-        table = csv.DictWriter(file, [*columns, "hole_ssim", "hole_psnr"])
+        table = csv.DictWriter(file, [*columns, "hole_ssim", "hole_psnr", "learned_clip"])
         table.writeheader()
         for number in range(8):
             for method in ("model", "baseline"):
                 row = {"id": f"p{number}_mask000", "image": f"p{number}", "mask": 0, "sample": 0}
                 numbers = {"hole_ssim": rng.uniform(0.2, 0.6) + gain, "hole_psnr": 15 + 9 * gain}
                 row |= {"method": method, "hole_fraction": 0.3, "status": "ok"} | numbers
+                row["learned_clip"] = 25 + gain
                 table.writerow(row)
 
 
@@ -57,6 +61,7 @@ def repository(tmp_path, monkeypatch):
         ("clip", "a", 0.0, {"evaluate.clip": "openai/clip-vit-base-patch32"}),
         ("raw", "a", 0.0, {"inpaint.seed": 3}),
         ("roundtrip", "a", 0.0, {"inpaint.seed": 4}),
+        ("prompt", "a", 0.0, {"inpaint.prompt": "a cat"}),
     ):
         sh(tmp_path, "git", "checkout", "-q", "-B", branch)
         write_run(tmp_path, holes, gain, change)
@@ -89,6 +94,27 @@ def test_one_revision_is_compared_with_the_workspace(repository, capsys):
     compare.main(repository / "params.yaml", ["main"])
     first = capsys.readouterr().out.split("wins\n")[1].splitlines()[0]
     assert "seed=7" in first and first.startswith("1 (1–1)")
+
+
+def test_the_workspace_is_named_after_the_run_that_made_its_scores(repository, capsys):
+    write_run(repository, "a", 0.2, {"inpaint.seed": 7})
+    setting(repository, "seed: 7", "seed: 8")
+    compare.main(repository / "params.yaml", ["main"])
+    printed = capsys.readouterr().out
+    assert "seed=7" in printed and "seed=8" not in printed
+
+
+def test_a_lock_of_no_evaluation_is_told_in_one_line(repository):
+    (repository / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    with pytest.raises(BadSetting, match=r"^workspace: no scores of it: 'evaluate'; is it"):
+        compare.main(repository / "params.yaml", ["main"])
+
+
+def test_clip_scores_of_other_prompts_are_not_ranked(repository):
+    for other, ranked in (("steps", True), ("prompt", False)):
+        compare.main(repository / "params.yaml", ["main", other])
+        text = (repository / "metrics/comparison.md").read_text(encoding="utf-8")
+        assert ("CLIP score" in text) == ranked and "SSIM in the hole" in text
 
 
 def test_revisions_called_like_runs_that_are_never_ranked_are_ranked(repository, capsys):
