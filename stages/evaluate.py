@@ -152,9 +152,10 @@ def publish(
 
 
 def write_costs(inpaint: params.Inpaint, called: dict[str, str]) -> None:
-    """What each method cost according to the last run that filled something here."""
+    """What each method cost according to the last run that filled these holes here."""
     path = METRICS / "cost.md"
-    costs = records.read_costs(METRICS / "speed.json", inpaint.method_settings())
+    holes = records.file_sha256(DATA / "masks.jsonl")
+    costs = records.read_costs(METRICS / "speed.json", inpaint.method_settings(), holes)
     if costs:
         records.write_atomic(path, tables.costs(costs, called).encode())
     else:

@@ -40,6 +40,7 @@ def main(params_path: Path) -> None:
     methods = inpaint.methods()
     models.check({name: method.backend for name, method in methods.items()})
     holes = read_holes()
+    filled = records.file_sha256(DATA / "masks.jsonl")
     for name, method in methods.items():
         with told_of(name):  # before anything is filled
             locate(method)
@@ -61,7 +62,7 @@ def main(params_path: Path) -> None:
                 done = work.run(run, workers, jobs, speed if run.name == name else engine.Speed())
                 for _ in console.progress(done, total, f"inpaint {run.name}"):
                     pass
-            speeds[name] = speed.summary() | describe(method, about["identity"])
+            speeds[name] = speed.summary() | describe(method, about["identity"], filled)
 
     work.sweep()
     cache.trim()

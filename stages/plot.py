@@ -115,7 +115,8 @@ def main(params_path: Path) -> None:
     called = names.called(everything.inpaint.model_dump())
     labels = {name: called.get(name, names.label(name)) for name in scores.methods(rows)}
     draw_figures(good, shown, album, labels, settings.dpi)
-    costs = records.read_costs(METRICS / "speed.json", everything.inpaint.method_settings())
+    methods, holes = everything.inpaint.method_settings(), DATA / "masks.jsonl"
+    costs = records.read_costs(METRICS / "speed.json", methods, records.file_sha256(holes))
     draw_cost(read_json("ranking")["all"], costs, labels, settings.dpi)
 
     folder = records.Folder(METRICS / "histograms")

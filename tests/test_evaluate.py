@@ -465,7 +465,10 @@ def test_what_methods_cost_is_in_a_file_of_its_own(workplace):
     place.run()
     before = {path.name: path.read_bytes() for path in Path("metrics").iterdir()}
     methods = params.load(place.folder / "params.yaml").inpaint.method_settings()
-    about = {"settings": records.fingerprint(**methods["model"]), "machine": "a machine"}
+    settings = records.fingerprint(
+        holes=records.file_sha256("data/masks.jsonl"), **methods["model"]
+    )
+    about = {"settings": settings, "machine": "a machine"}
     speed = {"model": about | {"seconds_per_image": 0.25, "peak_memory_mb": 700}}
     Path("metrics/speed.json").write_text(json.dumps(speed))
     place.run()
@@ -473,6 +476,13 @@ def test_what_methods_cost_is_in_a_file_of_its_own(workplace):
     assert cost.endswith("| face-tiny | 0.25 | 700 | a machine |\n")
     for name, content in before.items():
         assert Path("metrics", name).read_bytes() == content, name
+    masks = place.masks.copy()
+    place.masks.pop()  # other holes than those that took the time
+    place.run()
+    assert not Path("metrics/cost.md").exists()
+    place.masks = masks
+    place.run()
+    assert Path("metrics/cost.md").exists()
     Path("metrics/speed.json").unlink()
     place.run()
     assert not Path("metrics/cost.md").exists()

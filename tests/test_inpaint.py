@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from clones import pretend_version
 
-from wizard import images, records
+from wizard import images, params, records
 from wizard.models import engine, filling
 from wizard.runners import local
 
@@ -116,6 +116,15 @@ def test_speed_counts_what_was_filled(filled):
     assert 0 < report["seconds_per_image"] < 30 and report["peak_memory_mb"] > 100
     assert report["device"] in ("cpu", "cuda", "mps") and report["machine"]
     assert report["model"] == SMALL["model"] and speed(filled, "baseline")["model"] == "telea"
+
+
+def test_what_was_measured_is_told_of_these_settings_and_holes_alone(filled):
+    path, holes = filled / "metrics/speed.json", records.file_sha256(filled / "data/masks.jsonl")
+    settings = params.load(filled / "params.yaml").inpaint.method_settings()
+    assert {"model", "baseline"} <= records.read_costs(path, settings, holes).keys()
+    other = settings | {"model": settings["model"] | {"num_inference_steps": 3}}
+    assert "model" not in records.read_costs(path, other, holes)
+    assert records.read_costs(path, settings, "others") == {}
 
 
 def test_the_same_inputs_give_the_same_bytes(filled, run):

@@ -617,8 +617,10 @@ def test_the_cost_of_methods_is_drawn_from_what_the_last_run_measured(tmp_path, 
     small_project.build(tmp_path)
     monkeypatch.chdir(tmp_path)
     settings = params.load(tmp_path / "params.yaml").inpaint.method_settings()
+    holes = records.file_sha256(tmp_path / "data/masks.jsonl")
     model, baseline = (
-        {"settings": records.fingerprint(**settings[name])} for name in ("model", "baseline")
+        {"settings": records.fingerprint(holes=holes, **settings[name])}
+        for name in ("model", "baseline")
     )
     measured = {"model": model | {"seconds_per_image": 2.0}}
     measured |= {"baseline": baseline | {"seconds_per_image": 0.1}}
@@ -629,6 +631,6 @@ def test_the_cost_of_methods_is_drawn_from_what_the_last_run_measured(tmp_path, 
         (measured | other, False),
     ):
         (tmp_path / "metrics/speed.json").write_text(json.dumps(speed))
-        costs = records.read_costs(tmp_path / "metrics/speed.json", settings)
+        costs = records.read_costs(tmp_path / "metrics/speed.json", settings, holes)
         plot.draw_cost(plot.read_json("ranking")["all"], costs, LABELS, dpi=50)
         assert (tmp_path / "metrics/cost.png").exists() == drawn

@@ -84,8 +84,8 @@ def plan_runs(
     return made
 
 
-def describe(method: params.Method, identity: dict) -> dict:
-    """What speed.json tells of a method besides its figures."""
+def describe(method: params.Method, identity: dict, holes: str) -> dict:
+    """What speed.json tells of a method besides its figures; see ``records.read_costs``."""
     model = method.model if method.backend == "diffusers" else method.backend
-    settings = records.fingerprint(**method.model_dump(mode="json"))
+    settings = records.fingerprint(holes=holes, **method.model_dump(mode="json"))
     return {"device": identity.get("device", "cpu"), "model": model, "settings": settings}

@@ -129,15 +129,16 @@ def read_json(path: Path | str) -> dict:
     return content
 
 
-def read_costs(path: Path | str, settings: Mapping[str, dict]) -> dict[str, dict]:
-    """What each method cost according to speed.json, by name; ``settings`` are those of each.
+def read_costs(path: Path | str, settings: Mapping[str, dict], holes: str) -> dict[str, dict]:
+    """What each method cost according to speed.json, by name; ``settings`` are those of each,
+    ``holes`` is the SHA-256 of the manifest of what they filled.
 
-    DVC may bring back results of other settings without running the stage: a cost that was
-    measured with other settings is left out. Empty when there is no such file.
+    DVC may bring back results of other settings or photographs without running the stage: a cost
+    that was measured with others is left out. Empty when there is no such file.
     """
     path = Path(path)
     costs = read_json(path) if path.is_file() else {}
-    keys = {method: fingerprint(**own) for method, own in settings.items()}
+    keys = {method: fingerprint(holes=holes, **own) for method, own in settings.items()}
     return {name: cost for name, cost in costs.items() if cost.get("settings") == keys.get(name)}
 
 
