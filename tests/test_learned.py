@@ -17,12 +17,21 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 from skimage.data import astronaut
+from transformers import CLIPModel, CLIPTokenizer, Dinov2Model
+from transformers.image_utils import (
+    IMAGENET_DEFAULT_MEAN,
+    IMAGENET_DEFAULT_STD,
+    OPENAI_CLIP_MEAN,
+    OPENAI_CLIP_STD,
+)
 
 from wizard import images, metrics
 from wizard.console import BadSetting
 from wizard.metrics import (
     checkpoints,
+    clip,
     coherence,
+    dino,
     identity,
     inception,
     learned,
@@ -120,7 +129,7 @@ def publish(files, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory):
     """Networks of transformers' real classes at tiny size."""
-    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, Dinov2Config, Dinov2Model
+    from transformers import CLIPConfig, Dinov2Config
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("networks")
@@ -261,6 +270,32 @@ class TestIdentity:
         assert found[4:14].reshape(5, 2) == pytest.approx(2 * np.array(FACE), abs=1e-3)
         found = identity.find(network, np.zeros((128, 128, 3), np.uint8))
         assert found[4:14].reshape(5, 2) == pytest.approx(np.array(FACE), abs=1e-3)
+
+
+class TestClip:
+    def test_it_is_100_times_the_cosine_of_the_normalised_picture_and_the_prompt(self, setup):
+        pictures = [astronaut()[top : top + 32, 150:182] for top in range(0, 320, 64)]
+        network = CLIPModel.from_pretrained(setup.clip).eval()
+        tokens = CLIPTokenizer.from_pretrained(setup.clip)("a b", return_tensors="pt")
+        pixels = (np.stack(pictures) / 255 - OPENAI_CLIP_MEAN) / OPENAI_CLIP_STD
+        pixels = torch.tensor(pixels, dtype=torch.float32).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            both = network(**tokens, pixel_values=pixels)
+        cosines = torch.cosine_similarity(both.image_embeds, both.text_embeds)
+        expected = [max(0, 100 * cosine) for cosine in cosines.tolist()]
+        assert max(expected) > 1
+        assert clip.score(["a b"] * 5, pictures, setup) == pytest.approx(expected, rel=1e-4)
+
+
+class TestDino:
+    def test_it_sees_the_picture_normalised_as_in_its_training(self, setup):
+        picture = astronaut()[:224, 100:324]
+        network = Dinov2Model.from_pretrained(setup.dino).eval()
+        pixels = (picture / 255 - IMAGENET_DEFAULT_MEAN) / IMAGENET_DEFAULT_STD
+        pixels = torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None]
+        with torch.inference_mode():
+            expected = network(pixels).pooler_output[0].tolist()
+        assert dino.features([picture], setup)[0] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 class TestCheckpoints:

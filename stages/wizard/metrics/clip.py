@@ -1,7 +1,8 @@
 """CLIP score: how well the prompt describes the picture, from 0 upwards, higher is better.
 
 100·max(cosine, 0) of the embeddings of picture and prompt (Hessel et al. 2021, "CLIPScore",
-without their factor of 2.5). Weights are safetensors, and no code comes with them.
+without their factor of 2.5). The whole picture is squeezed to a square, where CLIP itself would
+crop the middle. Weights are safetensors, and no code comes with them.
 """
 
 from collections.abc import Iterable
