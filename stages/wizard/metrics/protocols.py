@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from wizard.console import without_secrets
+from wizard.console import bare
 
 # What papers report: where quality.json has ours, if anywhere, and the convention behind it.
 MEASURES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -97,9 +97,7 @@ def beside(quality: dict, settings: dict[str, dict]) -> dict[str, dict]:
             if ours is not None:
                 numbers[metric]["ours"] = ours
         answer[name] = {"numbers": numbers, "differs": protocol.differs}
-        answer[name]["settings_that_differ"] = {
-            key: without_secrets(str(value)) for key, value in off.items()
-        }
+        answer[name]["settings_that_differ"] = {key: bare(str(value)) for key, value in off.items()}
     return answer
 
 

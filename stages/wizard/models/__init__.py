@@ -64,7 +64,7 @@ def load(name: str, **settings):
 
 def libraries(name: str) -> dict[str, str]:
     """Versions of the libraries that compute this backend's results."""
-    own = ("scikit-image", "scipy")
+    own: tuple[str, ...] = ("scikit-image", "scipy")
     if name == "diffusers":
         own = ("torch", "diffusers", "transformers", "tokenizers", "peft")
     return versions("numpy", "pillow", "opencv-python-headless", *own)
