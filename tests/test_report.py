@@ -370,7 +370,6 @@ def test_the_sheet_has_no_column_for_what_no_example_has(figures):
     )
     assert "Difference" in [axis.get_title() for axis in sheet.axes]
     assert "levels of 255" in sheet.axes[-1].get_ylabel()
-    assert "at the size shown" in sheet.axes[-1].get_ylabel()
 
 
 def test_a_table_without_any_score_is_told_in_one_line(tmp_path, monkeypatch):

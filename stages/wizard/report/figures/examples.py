@@ -41,9 +41,6 @@ def comparison(examples: Sequence[dict], labels: Labels) -> Figure | None:
     if "error" in views:
         scale = ScalarMappable(Normalize(0, ERROR_RANGE), colormaps["magma"])
         figure.colorbar(
-            scale,
-            ax=axes[:, -1],
-            label="Absolute difference\n(levels of 255) of the\npictures at the size shown",
-            extend="max",
+            scale, ax=axes[:, -1], label="Absolute difference\n(levels of 255)", extend="max"
         )
     return figure
