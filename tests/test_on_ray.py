@@ -121,7 +121,7 @@ def test_a_kill_in_the_middle_costs_no_byte(prepared, tmp_path, victim):
         with subprocess.Popen(
             command, cwd=run, env=environment, stderr=subprocess.PIPE, text=True
         ) as driver:
-            wait_for(lambda: len(list((run / ".work" / "inpaint").glob("*/*.png"))) >= 2)
+            wait_for(lambda: len(list((run / "data/inpainted/model").glob("*.png"))) >= 2)
             caches = [list(cluster.home(n).glob(".cache/image-wizard/*/files/*")) for n in (0, 1)]
             cluster.kill(1, only=victim)
             said = driver.communicate(timeout=120)[1]

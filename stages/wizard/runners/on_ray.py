@@ -37,7 +37,7 @@ PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "opencv-python-headless")
 IN_FLIGHT = 2  # calls an actor: one at work and one waiting, so that none idles between two
 MAX_LOSSES = 3
-START_SECONDS = 600
+START_SECONDS, LATE_SECONDS = 600, 60
 PATIENCE_SECONDS = 300
 
 
@@ -127,7 +127,11 @@ class Workers:
     def _meet(self) -> dict:
         """Wait for the actors, see that they agree, and go on without those that come late."""
         asked = [actor.about.remote() for actor in self._actors]
-        ready, _ = ray.wait(asked, num_returns=len(asked), timeout=START_SECONDS)
+        begun = time.monotonic()
+        ray.wait(asked, timeout=START_SECONDS)
+        # The others may take as long again; what comes later still, or never, is not waited for.
+        patience = max(LATE_SECONDS, time.monotonic() - begun)
+        ready, _ = ray.wait(asked, num_returns=len(asked), timeout=patience)
         self._down = {n: answer for n, answer in enumerate(asked) if answer not in ready}
         for n, answer in enumerate(asked):
             if n not in self._down:
