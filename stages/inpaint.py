@@ -49,9 +49,10 @@ def main(params_path: Path) -> None:
     spread = partial(local.run, workers=runtime.workers, processes=False)
     work = engine.Engine(DATA, cache, spread, inpaint.seed)
     speeds = {}
-    # One after the other: memory holds the largest alone. The baseline first, since the model fills
-    # parts of its results again.
-    for name in sorted(methods, key=lambda one: one != runs.BASELINE):
+    # One after the other: memory holds the largest alone. Where the model fills parts of the
+    # baseline's results again, the baseline comes first.
+    waits = bool(inpaint.self_consistency)
+    for name in sorted(methods, key=lambda one: waits and one != runs.BASELINE):
         method = methods[name]
         with told_of(name), start_workers(method, runtime) as workers:
             about, speed = workers.about(), engine.Speed()
