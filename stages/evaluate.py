@@ -54,10 +54,9 @@ def main(params_path: Path) -> None:
     good = [row for row in rows if row["status"] == records.OK]
     failed = failures(rows)
 
-    lost = sum(row["status"] != records.OK for row in photographs)
+    lost = len(failed) + sum(row["status"] != records.OK for row in photographs)
     draws = {"resamples": settings.bootstrap, "seed": records.seed(settings.seed, "evaluate", "")}
     called = names.called(everything.inpaint.model_dump())
-    lost += len(failed)
     publish_all = partial(publish, rows, good, answers, lost, everything, draws, called)
     quality, ranked = publish_all({})
     write_costs(everything.inpaint, called)

@@ -132,19 +132,24 @@ def test_a_kill_in_the_middle_costs_no_byte(prepared, tmp_path, victim):
     assert digests(run) == digests(prepared / "here")
 
 
+def answer_beside(path: Path, prepared: Path, run: Path):
+    """What inpaint says when the second node finds other modules in ``path``; it fills nothing."""
+    shutil.copytree(prepared / "there", run)
+    with two_nodes(PYTHONPATH=str(path)) as cluster:
+        configure(run, address=cluster.address, **ON_RAY)
+        answer = stage(run, "inpaint", check=False, **cluster.environment)
+    assert not (run / "data" / "inpainted").exists()
+    return answer
+
+
 def test_a_node_with_other_code_is_found_out(prepared, tmp_path):
     stale = tmp_path / "stale"
     (stale / "wizard").mkdir(parents=True)
     (stale / "wizard" / "__init__.py").write_text("# an older version of this package\n")
     (stale / "sitecustomize.py").write_text("import wizard\n")
-    run = tmp_path / "run"
-    shutil.copytree(prepared / "there", run)
-    with two_nodes(PYTHONPATH=str(stale)) as cluster:
-        configure(run, address=cluster.address, **ON_RAY)
-        answer = stage(run, "inpaint", check=False, **cluster.environment)
+    answer = answer_beside(stale, prepared, tmp_path / "run")
     assert answer.returncode == 1
     assert f"took the code of {stale / 'wizard'}" in answer.stderr
-    assert not (run / "data" / "inpainted").exists()
 
 
 def test_a_node_with_another_version_of_a_library_is_refused(prepared, tmp_path):
@@ -155,14 +160,9 @@ def test_a_node_with_another_version_of_a_library_is_refused(prepared, tmp_path)
         "known = m.version\n"
         "m.version = lambda name: '0.1' if 'opencv' in name else known(name)\n"
     )
-    run = tmp_path / "run"
-    shutil.copytree(prepared / "there", run)
-    with two_nodes(PYTHONPATH=str(changed)) as cluster:
-        configure(run, address=cluster.address, **ON_RAY)
-        answer = stage(run, "inpaint", check=False, **cluster.environment)
+    answer = answer_beside(changed, prepared, tmp_path / "run")
     assert answer.returncode == 2
     assert "the workers differ in opencv-python-headless (" in answer.stderr
-    assert not (run / "data" / "inpainted").exists()
 
 
 @pytest.mark.parametrize(
