@@ -295,6 +295,16 @@ def test_another_file_of_picks_counts_more_than_what_the_browser_kept(browser, t
         assert exported_picks(page) == {"helmet_mask000": 1}
 
 
+def test_taking_back_the_last_pick_can_be_exported(browser, tmp_path):
+    small_project.build(tmp_path, samples=2)
+    with visit(browser, draw_page(tmp_path)) as page:
+        assert page.locator("#export-picks").is_disabled()
+    (tmp_path / "data/picks.csv").write_text("id,sample\nhelmet_mask000,1\n")
+    with visit(browser, draw_page(tmp_path)) as page:
+        page.locator("button[aria-pressed=true]").click()
+        assert exported_picks(page) == {}
+
+
 def exported_picks(page):
     with page.expect_download() as waiting:
         page.click("#export-picks")

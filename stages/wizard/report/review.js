@@ -192,7 +192,7 @@ function radios(name, label, options, value, act) {
 
 // Kept for this picks.csv: once the file is another, it is the file that counts.
 const PICKS = `image-wizard-picks-${data.key}-${hash(JSON.stringify(data.picks))}`;
-let picks = stored(PICKS, data.picks);
+let picks = stored(PICKS, { ...data.picks });
 /** What is exported: of a hole on this page only a sample that there is, of others all. */
 const kept = () => Object.entries(picks).filter(([id, sample]) => !byId.has(id) || sample < samplesOf(byId.get(id)));
 
@@ -222,7 +222,7 @@ function sampleRow(result, sample, choose) {
 function tellPicks() {
   const count = kept().length;
   $("export-picks").hidden = !data.results.some((result) => samplesOf(result) > 1);
-  $("export-picks").disabled = !count;
+  $("export-picks").disabled = !count && !Object.keys(data.picks).length;
   $("export-picks").textContent = `Export picks.csv (${count} kept)`;
 }
 
