@@ -47,6 +47,7 @@ CLASSICAL = ("mean", "navier-stokes", "biharmonic")
 STEPS = (1, 2, 4, 8)
 FACES, CURVE_FACES = 140, 24  # about so many people, of all sets
 SAMPLES = 4
+LOSS_ROWS = 500  # at most so many of each command's losses are kept in train.json
 # Photographs of these sets may be shown: CC BY 4.0, and the people agreed.
 SHOWABLE = ("london", "canada")
 FIRST_SETS = ("congress", "london", "canada")  # those that the model began with
@@ -74,7 +75,8 @@ def validate(settings: dict, photos: list[Path], before: Path) -> None:
         curve[kind] = tabulate(fill(f"{kind}-steps", few, settings, mask, changes))
     known = json.loads((MODEL / "train.json").read_text())
     logs = {name: loop.read_log(WORK / "train" / f"{name}.jsonl") for name in PHASES}
-    losses = known["losses"] | {name: rows for name, rows in logs.items() if rows}
+    few_of = {name: rows[:: 1 + len(rows) // LOSS_ROWS] for name, rows in logs.items() if rows}
+    losses = known["losses"] | few_of
     progress = loop.read_log(WORK / "train" / "finish-validation.jsonl")
     facts = known | {
         "settings": {name: settings[name] for name in ("train", *losses, "inpaint")},

@@ -76,8 +76,9 @@ def _steps(methods: dict[str, dict]) -> list[list[str]]:
 
 
 def _progress(rows: list[dict]) -> list[list[str]]:
-    """The first measurement of `finish` in each thousand steps, and the last."""
-    first_of = {row["step"] // 1000: row for row in reversed(rows)}
+    """About a dozen measurements of `finish`, evenly over its steps, and the last."""
+    every = 1000 * (1 + rows[-1]["step"] // 12_000)
+    first_of = {row["step"] // every: row for row in reversed(rows)}
     chosen = [*reversed(first_of.values()), rows[-1]]
     measured = (*MEASURES, "edge_seam")
     means = {
